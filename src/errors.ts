@@ -1,0 +1,90 @@
+/**
+ * Every failure that a user, an agent or an operator can be shown: one row each. `text` takes its `{name}`s from
+ * the details given. Codes are never renamed; a retired one is never used again.
+ *
+ * JSON-RPC codes of our own lie outside -32768..-32000, which the protocol reserves (JSON-RPC 2.0, section 5.1;
+ * MCP 2026-07-28 keeps -32020..-32099 for itself and asks others to stay out of the whole range).
+ */
+export interface ErrorRow {
+  readonly text: string;
+  /** HTTP status of the answer, where the error is answered over HTTP. */
+  readonly http?: number;
+  /** JSON-RPC error code, where it is answered as a JSON-RPC error. */
+  readonly rpc?: number;
+  /** Exit code: 1 the thing checked is bad, 2 usage, 3 config or policy invalid, 4 cannot reach what it needs. */
+  readonly exit?: 1 | 2 | 3 | 4;
+}
+
+export const ERRORS = {
+  // What the strict parser refuses.
+  parse_utf8: { text: 'The message is not valid UTF-8.', http: 400, rpc: -32700 },
+  parse_json: { text: 'The message is not valid JSON: {detail}.', http: 400, rpc: -32700 },
+  parse_duplicate_key: {
+    text: 'The key {key} stands twice in one object, or differs from another only in case or form.',
+    http: 400,
+    rpc: -32700,
+  },
+  parse_depth: { text: 'The message is nested deeper than {max} levels.', http: 400, rpc: -32600 },
+  parse_size: { text: 'The message is larger than {max} bytes.', http: 413, rpc: -32600 },
+  parse_batch: { text: 'Batches are not accepted: send one message at a time.', http: 400, rpc: -32600 },
+  parse_envelope: { text: 'Not a JSON-RPC 2.0 message: {detail}.', http: 400, rpc: -32600 },
+  parse_params: { text: 'The parameters of {method} are not of the required form: {detail}.', http: 400, rpc: -32602 },
+  header_mismatch: { text: 'The header {header} does not agree with the body.', http: 400, rpc: -32020 },
+
+  // What the doors refuse.
+  origin_refused: { text: 'The {header} header {value} is not allowed here.', http: 403, rpc: -31403 },
+  identity_missing: { text: 'No credentials were sent.', http: 401, rpc: -31401 },
+  identity_invalid: { text: 'The credentials were not accepted.', http: 401, rpc: -31401 },
+  server_unknown: { text: 'There is no server named {server} here.', http: 404, rpc: -31404 },
+  http_method: { text: 'Only POST, GET and DELETE are served here.', http: 405, rpc: -32600 },
+
+  // What policy and the method table refuse, where the method has no result to say it in.
+  denied: { text: '{detail}', http: 200, rpc: -31403 },
+  method_unknown: { text: 'Method {method} is not known to this proxy, so it was denied.', http: 200, rpc: -32601 },
+  audit_unavailable: {
+    text: 'The decision could not be recorded, so the call was not made.',
+    http: 200,
+    rpc: -31503,
+  },
+  shutdown: { text: 'The proxy is stopping, so the call was not made.', http: 200, rpc: -31503 },
+  busy: { text: 'Too many messages are waiting: {max} at most.', http: 503, rpc: -31503 },
+
+  // What goes wrong behind us.
+  upstream_unreachable: { text: 'The server {server} cannot be reached: {detail}.', http: 200, rpc: -31502 },
+  upstream_redirect: { text: 'The server {server} answered with a redirect, which is not followed.', http: 200, rpc: -31502 },
+  upstream_broken: { text: 'The server {server} broke off its answer: {detail}.', http: 200, rpc: -31502 },
+
+  // What the command line and the files get wrong.
+  usage: { text: '{detail}', exit: 2 },
+  file_unreadable: { text: '{file} cannot be read: {detail}.', exit: 3 },
+  config_invalid: { text: '{detail}', exit: 3 },
+  policy_invalid: { text: '{detail}', exit: 3 },
+  listen_failed: { text: 'Cannot listen on {address}: {detail}.', exit: 4 },
+  command_failed: { text: 'The command {command} cannot be started: {detail}.', exit: 4 },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export type ErrorDetails = Readonly<Record<string, string | number>>;
+
+/** The sentence of an error, with its details filled in. */
+export function errorText(code: ErrorCode, details: ErrorDetails = {}): string {
+  return ERRORS[code].text.replace(/\{(\w+)\}/g, (whole, name: string) => String(details[name] ?? whole));
+}
+
+export function errorRow(code: ErrorCode): ErrorRow {
+  return ERRORS[code];
+}
+
+/** An error of the table, thrown where the caller cannot go on. */
+export class VerdictError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, details: ErrorDetails = {}, options?: ErrorOptions) {
+    super(errorText(code, details), options);
+    this.name = 'VerdictError';
+    this.code = code;
+    this.details = details;
+  }
+}
