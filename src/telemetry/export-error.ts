@@ -1,0 +1,158 @@
+/** From what an OTLP exporter failed with to a sentence that says what is wrong and what to do. */
+
+interface Fault {
+  /** System, TLS or parser error code; '' where there is none. */
+  readonly code: string;
+  /** HTTP status of the answer; undefined where there was none. */
+  readonly status: number | undefined;
+  readonly message: string;
+  /** The answer's body, as far as the error carries it. */
+  readonly answer: string;
+}
+
+interface Rule {
+  readonly when: (fault: Fault, port: string) => boolean;
+  readonly text: (endpoint: string, fault: Fault) => string;
+}
+
+const MESSAGE_CHARS_MAX = 200;
+
+const TLS_CODES =
+  /^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|EPROTO|HOSTNAME_MISMATCH|INVALID_CA)/;
+
+const statusIs =
+  (...statuses: readonly number[]) =>
+  ({ status }: Fault) =>
+    status !== undefined && statuses.includes(status);
+
+const codeIs =
+  (...codes: readonly string[]) =>
+  ({ code }: Fault) =>
+    codes.includes(code);
+
+/** The first that fits speaks. */
+const RULES: readonly Rule[] = [
+  {
+    when: statusIs(401, 403),
+    text: (endpoint, { status }) =>
+      `${endpoint} refuses the credentials (HTTP ${status}): set OTEL_EXPORTER_OTLP_HEADERS, for example authorization=Bearer%20TOKEN`,
+  },
+  {
+    when: statusIs(404, 405),
+    text: (endpoint, { status }) =>
+      `${endpoint} is not an OTLP path (HTTP ${status}): OTEL_EXPORTER_OTLP_ENDPOINT gets /v1/logs (or traces, metrics) appended, OTEL_EXPORTER_OTLP_LOGS_ENDPOINT is used as it stands`,
+  },
+  {
+    when: statusIs(413),
+    text: (endpoint) =>
+      `${endpoint} finds the batch too large (HTTP 413): lower OTEL_BLRP_MAX_EXPORT_BATCH_SIZE or raise the collector's max_request_body_size`,
+  },
+  {
+    when: statusIs(415),
+    text: (endpoint) =>
+      `${endpoint} does not take this encoding (HTTP 415): set OTEL_EXPORTER_OTLP_PROTOCOL to http/protobuf or http/json`,
+  },
+  {
+    when: ({ status, answer }) => status === 400 && /HTTP request to an HTTPS server/i.test(answer),
+    text: (endpoint) => `${endpoint} speaks TLS: the endpoint must begin with https://`,
+  },
+  {
+    when: ({ status = 0 }) => status >= 300 && status < 400,
+    text: (endpoint, { status }) =>
+      `${endpoint} answers with a redirect (HTTP ${status}), which is not followed: set the endpoint to the final address`,
+  },
+  {
+    when: (fault) =>
+      statusIs(429, 502, 503, 504)(fault) || /failed with retryable status/i.test(fault.message),
+    text: (endpoint, { status }) =>
+      `${endpoint} is overloaded or not ready (HTTP ${status ?? '429, 502, 503 or 504'}): look at the collector's own log and memory limit`,
+  },
+  {
+    when: ({ status }) => status !== undefined,
+    text: (endpoint, { status, answer }) => `${endpoint} refuses the data (HTTP ${status})${said(answer)}`,
+  },
+  {
+    when: codeIs('ECONNREFUSED'),
+    text: (endpoint) =>
+      `nothing listens at ${endpoint}: is the collector running? OTLP over HTTP is port 4318`,
+  },
+  {
+    when: ({ code }, port) => code.startsWith('HPE_') || (port === '4317' && !TLS_CODES.test(code)),
+    text: (endpoint) => `${endpoint} does not speak HTTP: port 4317 is the gRPC port, use 4318`,
+  },
+  {
+    when: codeIs('ENOTFOUND', 'EAI_AGAIN'),
+    text: (endpoint) =>
+      `the host name of ${endpoint} cannot be resolved: check OTEL_EXPORTER_OTLP_ENDPOINT and DNS`,
+  },
+  {
+    when: codeIs('EHOSTUNREACH', 'ENETUNREACH'),
+    text: (endpoint) => `there is no route to ${endpoint}: check the address, firewall and VPN`,
+  },
+  {
+    when: ({ code }) => /WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG/.test(code),
+    text: (endpoint) => `${endpoint} does not speak TLS: the endpoint must begin with http://`,
+  },
+  {
+    when: ({ code }) => /ALERT|HANDSHAKE_FAILURE/.test(code),
+    text: (endpoint, { code }) =>
+      `${endpoint} breaks off the TLS handshake (${code}): does it want a client certificate? Set OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE and OTEL_EXPORTER_OTLP_CLIENT_KEY`,
+  },
+  {
+    when: ({ code }) => TLS_CODES.test(code),
+    text: (endpoint, { code }) =>
+      `the TLS certificate of ${endpoint} cannot be trusted (${code}): set OTEL_EXPORTER_OTLP_CERTIFICATE to the PEM file of its authority`,
+  },
+  {
+    when: ({ code, message }) => code === 'ETIMEDOUT' || /timed out|^timeout$/i.test(message),
+    text: (endpoint) =>
+      `${endpoint} does not answer in time: it is slow or out of reach; OTEL_EXPORTER_OTLP_TIMEOUT is how long to wait, in milliseconds`,
+  },
+  {
+    when: ({ code, message }) => code === 'ECONNRESET' || code === 'EPIPE' || message === 'socket hang up',
+    text: (endpoint) =>
+      `${endpoint} closes the connection without an answer: is it OTLP over HTTP (port 4318), and http:// or https:// as it should be?`,
+  },
+  {
+    when: () => true,
+    text: (endpoint, { message }) => `cannot export to ${endpoint}${said(message)}`,
+  },
+];
+
+/**
+ * One sentence without a full stop. It holds no header values: neither Node nor the SDK puts them into errors.
+ * @param endpoint as people may see it, without credentials
+ */
+export function explainExportError(error: unknown, endpoint: string): string {
+  const fault = readFault(error);
+  const port = URL.canParse(endpoint) ? new URL(endpoint).port : '';
+  const rule = RULES.find(({ when }) => when(fault, port));
+  return rule?.text(endpoint, fault) ?? `cannot export to ${endpoint}`;
+}
+
+function readFault(error: unknown): Fault {
+  const none: Fault = { code: '', status: undefined, message: '', answer: '' };
+  if (typeof error === 'string') return { ...none, message: error };
+  if (typeof error !== 'object' || error === null) return none;
+  // Errors of a name with several addresses come as an AggregateError without a text of its own.
+  if (error instanceof AggregateError && error.errors.length > 0) return readFault(error.errors[0]);
+  const code = 'code' in error ? error.code : undefined;
+  const message = 'message' in error && typeof error.message === 'string' ? error.message : '';
+  const answer = 'data' in error && typeof error.data === 'string' ? error.data : '';
+  if (typeof code === 'number') return { ...none, status: code, message, answer };
+  return { ...none, code: typeof code === 'string' ? code : '', message };
+}
+
+/** What the other side says: the message of an OTLP Status, else the text itself, short and on one line. */
+function said(text: string): string {
+  let message = text;
+  try {
+    const status: unknown = JSON.parse(text);
+    if (typeof status === 'object' && status !== null && 'message' in status)
+      message = String(status.message);
+  } catch {
+    // Not JSON: the text as it is.
+  }
+  const line = message.replace(/\s+/g, ' ').trim().slice(0, MESSAGE_CHARS_MAX);
+  return line === '' ? '' : `: ${line}`;
+}

@@ -1,0 +1,199 @@
+/**
+ * Our spans: a SERVER span for each request and a CLIENT span for each call upstream, as the MCP semantic conventions
+ * shape them (open-telemetry/semantic-conventions-genai, docs/gen-ai/mcp.md). Nothing is registered globally.
+ */
+import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { Span, SpanContext } from '@opentelemetry/api';
+import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
+import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
+import type { Resource } from '@opentelemetry/resources';
+import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
+import type { SpanProcessor } from '@opentelemetry/sdk-trace';
+import { toAttributes } from '../event/fields.ts';
+import type { TraceIds } from '../event/recorder.ts';
+import { cutText } from '../event/text.ts';
+import { SCOPE_NAME, TOOL_NAME_BYTES_MAX } from '../event/vocabulary.ts';
+import type { EventKey, Fields } from '../event/vocabulary.ts';
+import { readBatchSettings } from './batch-settings.ts';
+import { beforeDeadline } from './deadline.ts';
+import type { Diagnostics } from './diagnostics.ts';
+import type { Environment } from './environment.ts';
+import { reportExports } from './export-report.ts';
+import { isExported, readOtlpSettings } from './otlp-settings.ts';
+import { readSampler } from './sampler.ts';
+import { routeSdkDiagnostics } from './sdk-diagnostics.ts';
+import { readRemote, writeHeaders } from './trace-context.ts';
+import type { RemoteContext, TraceHeaders } from './trace-context.ts';
+
+export interface TracingOptions {
+  /** The process's own: the SDK's exporter reads endpoint, headers, timeout and TLS from it by itself. */
+  readonly env: Environment;
+  readonly resource: Resource;
+  readonly diagnostics: Diagnostics;
+  /** Of mcp-verdict, for the scope. */
+  readonly version?: string | undefined;
+}
+
+export interface TraceStart {
+  /** JSON-RPC method. */
+  readonly method: string;
+  /** Tool or prompt; never a URI, which would make each span's name its own. */
+  readonly target?: string | undefined;
+  /** The context in `params._meta` is the parent; one in the HTTP headers that differs is linked. */
+  readonly parents: { readonly meta?: RemoteContext | undefined; readonly http?: RemoteContext | undefined };
+  /** A decision's fields will do: only those that belong on a span are taken, and arguments never are. */
+  readonly attributes?: Fields | undefined;
+}
+
+export interface SpanEnd {
+  /** `error.type`: `tool_error`, a JSON-RPC error code, or a transport's error code. */
+  readonly errorType?: string | undefined;
+  /** By default an error type makes the status an error, but for the codes that say the request was at fault. */
+  readonly status?: 'unset' | 'error' | undefined;
+  readonly attributes?: Fields | undefined;
+}
+
+export interface UpstreamTrace extends TraceHeaders {
+  end(end?: SpanEnd): void;
+}
+
+export interface RequestTrace {
+  /** Of the SERVER span; valid whether or not it is sampled or exported. */
+  readonly ids: TraceIds;
+  /** Starts a CLIENT span; its headers go to the upstream. */
+  upstream(attributes?: Fields): UpstreamTrace;
+  end(end?: SpanEnd): void;
+}
+
+export interface Tracing {
+  start(start: TraceStart): RequestTrace;
+  /** Exports what there is, for at most so long. Never rejects. */
+  flush(deadlineMs: number): Promise<void>;
+  shutdown(deadlineMs: number): Promise<void>;
+}
+
+/** What a span may carry; anything else in the fields it is given stays off it. */
+const SPAN_KEYS: ReadonlySet<string> = new Set<EventKey>([
+  'mcp.method.name',
+  'mcp.protocol.version',
+  'mcp.session.id',
+  'jsonrpc.request.id',
+  'gen_ai.operation.name',
+  'gen_ai.tool.name',
+  'gen_ai.prompt.name',
+  'gen_ai.agent.id',
+  'gen_ai.agent.name',
+  'network.transport',
+  'client.address',
+  'server.address',
+  'server.port',
+  'verdict.server.name',
+  'verdict.decision.effect',
+  'verdict.decision.enforced',
+  'verdict.decision.reason',
+  'verdict.policy.name',
+  'verdict.rule.id',
+  'verdict.outcome.status',
+  'error.type',
+  'rpc.status_code',
+  'http.response.status_code',
+]);
+
+/** A SERVER span has client.* and a CLIENT span server.*, never both (the conventions' rule for a proxy). */
+const NOT_ON_SERVER = /^server\./;
+const NOT_ON_CLIENT = /^client\./;
+
+/** JSON-RPC codes that say the request was at fault, which is no error of the server that answers it. */
+const CALLER_FAULTS = new Set(['-32700', '-32600', '-32601', '-32602', '-32002']);
+
+/** @throws VerdictError config_invalid when spans are to be exported and the OTEL_EXPORTER_OTLP_* variables are wrong */
+export function createTracing(options: TracingOptions): Tracing {
+  const { env, resource, diagnostics } = options;
+  const spanProcessors: SpanProcessor[] = [];
+  if (isExported(env, 'TRACES', diagnostics)) spanProcessors.push(createProcessor(env, diagnostics));
+  const provider = new TracerProvider({ resource, sampler: readSampler(env, diagnostics), spanProcessors });
+  const tracer = provider.getTracer(SCOPE_NAME, options.version);
+
+  return {
+    start({ method, target, parents, attributes = {} }) {
+      const parent = readRemote(parents.meta);
+      const ambient = readRemote(parents.http);
+      const remote = parent ?? ambient;
+      const name = spanName(method, target);
+      const context = remote === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote);
+      const common: Fields = { 'mcp.method.name': method, ...attributes };
+      const span = tracer.startSpan(
+        name,
+        {
+          kind: SpanKind.SERVER,
+          attributes: onSpan(common, NOT_ON_SERVER),
+          links:
+            parent !== undefined && ambient !== undefined && differ(parent, ambient)
+              ? [{ context: ambient }]
+              : [],
+        },
+        context,
+      );
+      const { traceId, spanId, traceFlags } = span.spanContext();
+      return {
+        ids: { traceId, spanId, traceFlags },
+        upstream(more = {}) {
+          const client = tracer.startSpan(
+            name,
+            { kind: SpanKind.CLIENT, attributes: onSpan({ ...common, ...more }, NOT_ON_CLIENT) },
+            trace.setSpan(context, span),
+          );
+          return {
+            ...writeHeaders(client.spanContext()),
+            end: (end) => finish(client, end, NOT_ON_CLIENT),
+          };
+        },
+        end: (end) => finish(span, end, NOT_ON_SERVER),
+      };
+    },
+    async flush(deadlineMs) {
+      await beforeDeadline(provider.forceFlush({ timeoutMillis: deadlineMs }), deadlineMs);
+    },
+    async shutdown(deadlineMs) {
+      await beforeDeadline(provider.shutdown(), deadlineMs);
+    },
+  };
+}
+
+function createProcessor(env: Environment, diagnostics: Diagnostics): SpanProcessor {
+  const sdk = routeSdkDiagnostics(diagnostics);
+  const settings = readOtlpSettings(env, 'TRACES', diagnostics);
+  const exporter =
+    settings.protocol === 'http/protobuf' ? new ProtobufTraceExporter() : new JsonTraceExporter();
+  reportExports(exporter, settings, sdk);
+  return new BatchSpanProcessor({ exporter, ...readBatchSettings(env, 'BSP', diagnostics) });
+}
+
+function spanName(method: string, target: string | undefined): string {
+  const name = target === undefined ? method : `${method} ${target}`;
+  return cutText(name, TOOL_NAME_BYTES_MAX).text;
+}
+
+function differ(one: SpanContext, other: SpanContext): boolean {
+  return one.traceId !== other.traceId || one.spanId !== other.spanId;
+}
+
+function onSpan(fields: Fields, except: RegExp): ReturnType<typeof toAttributes> {
+  const kept = Object.entries(toAttributes(fields)).filter(
+    ([key]) => SPAN_KEYS.has(key) && !except.test(key),
+  );
+  return Object.fromEntries(kept);
+}
+
+function finish(span: Span, end: SpanEnd | undefined, except: RegExp): void {
+  // The SDK reports a second end as an error of its own; ours come from racing streams, where the first one counts.
+  if (!span.isRecording()) return;
+  const { errorType, attributes = {} } = end ?? {};
+  span.setAttributes(
+    onSpan({ ...attributes, ...(errorType === undefined ? {} : { 'error.type': errorType }) }, except),
+  );
+  const faulty = errorType !== undefined && !CALLER_FAULTS.has(errorType);
+  if ((end?.status ?? (faulty ? 'error' : 'unset')) === 'error')
+    span.setStatus({ code: SpanStatusCode.ERROR });
+  span.end();
+}
