@@ -1,0 +1,204 @@
+/**
+ * verdict.yaml and the environment, read into one frozen value. Every fault is found before anything listens.
+ *
+ * `${env:NAME}` is resolved in scalars after the YAML has been parsed, so that a value can never change the
+ * file's structure.
+ */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { formatFault, readDocument, type Fault } from './document.ts';
+import { VerdictError } from './errors.ts';
+import { CONFIG_SCHEMA, type ConfigFile } from './config-schema.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface ServerConfig {
+  readonly name: string;
+  readonly url: URL;
+  /** Sent with every request to this server; may hold secrets. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface ServeConfig {
+  readonly file: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly policyFiles: readonly string[];
+  readonly servers: ReadonlyMap<string, ServerConfig>;
+  readonly apiKeysFile: string | undefined;
+  readonly anonymous: 'allow' | 'deny';
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+  readonly keysDirectory: string;
+  /** Whether `exporters.otlp` stands in the file, so that OTLP is used even with no endpoint in the environment. */
+  readonly otlpNamed: boolean;
+  readonly messageBytesMax: number | undefined;
+  readonly shutdownTimeoutMs: number;
+}
+
+export const SHUTDOWN_TIMEOUT_MS = 10_000;
+export const SHUTDOWN_TIMEOUT_MS_MAX = 300_000;
+
+/** Reads and checks verdict.yaml. Throws `config_invalid` with every fault, one a line, or `file_unreadable`. */
+export function loadServeConfig(file: string, env: Environment): ServeConfig {
+  const document = readDocument({ file, text: readTextFile(file), schema: CONFIG_SCHEMA });
+  if (!document.ok) throw invalid(document.faults);
+  const faults: Fault[] = [];
+  const fault = (pointer: string, message: string): void => {
+    faults.push({ file, ...document.locate(pointer), message });
+  };
+  // The schema has checked this shape.
+  const raw = resolveEnv(document.value, env, '', fault) as ConfigFile;
+  const config = faults.length > 0 ? undefined : assemble(raw, { file, env, fault });
+  if (config === undefined || faults.length > 0) throw invalid(faults);
+  return config;
+}
+
+/** Where keys live unless told otherwise: the user's state directory, or the system's for root. */
+export function defaultKeysDirectory(env: Environment): string {
+  const state = env['XDG_STATE_HOME'];
+  if (state !== undefined && state !== '') return join(state, 'mcp-verdict', 'keys');
+  if (process.getuid?.() === 0) return '/var/lib/mcp-verdict/keys';
+  return join(homedir(), '.local', 'state', 'mcp-verdict', 'keys');
+}
+
+export function readTextFile(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new VerdictError('file_unreadable', { file, detail: reasonOf(error) }, { cause: error });
+  }
+}
+
+/** The version in package.json, which stands one level above both src and dist. */
+export function packageVersion(): string {
+  const manifest: unknown = JSON.parse(readTextFile(new URL('../package.json', import.meta.url).pathname));
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
+    ? String(manifest.version)
+    : '0.0.0';
+}
+
+/** Splits `host:port`; IPv6 in brackets. Undefined where it is not of that form. */
+export function parseListen(text: string): { host: string; port: number } | undefined {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) return undefined;
+  return { host: match[1] ?? match[2] ?? '', port };
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+interface Assembly {
+  readonly file: string;
+  readonly env: Environment;
+  readonly fault: (pointer: string, message: string) => void;
+}
+
+function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig | undefined {
+  const base = dirname(resolve(file));
+  const listen = parseListen(raw.listen ?? '127.0.0.1:8080');
+  if (listen === undefined) {
+    fault('/listen', 'must be HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080');
+    return undefined;
+  }
+  if (!isLoopback(listen.host) && raw.insecure !== true) {
+    fault(
+      '/listen',
+      `${listen.host} can be reached from outside without TLS; put "insecure: true" beside it if a TLS terminator stands in front`,
+    );
+  }
+  const anonymous = raw.identity?.anonymous ?? 'deny';
+  if (anonymous === 'allow' && !isLoopback(listen.host)) {
+    fault('/identity/anonymous', 'anonymous callers are only served on a loopback address');
+  }
+  if (anonymous === 'deny' && raw.identity?.api_keys === undefined) {
+    fault(
+      '/identity',
+      'nobody could get in: name a keys file as identity.api_keys, or set identity.anonymous to allow',
+    );
+  }
+  return Object.freeze({
+    file,
+    listen,
+    policyFiles: raw.policy.map((path) => resolve(base, path)),
+    servers: serversOf(raw, fault),
+    apiKeysFile: raw.identity?.api_keys === undefined ? undefined : resolve(base, raw.identity.api_keys),
+    anonymous,
+    allowedHosts: raw.allowed_hosts ?? [],
+    allowedOrigins: raw.allowed_origins ?? [],
+    keysDirectory:
+      raw.keys?.directory === undefined ? defaultKeysDirectory(env) : resolve(base, raw.keys.directory),
+    otlpNamed: raw.exporters?.otlp !== undefined,
+    messageBytesMax: raw.limits?.message_bytes,
+    shutdownTimeoutMs: raw.shutdown_timeout_ms ?? SHUTDOWN_TIMEOUT_MS,
+  });
+}
+
+function serversOf(raw: ConfigFile, fault: Assembly['fault']): ReadonlyMap<string, ServerConfig> {
+  const servers = new Map<string, ServerConfig>();
+  for (const [name, entry] of Object.entries(raw.servers)) {
+    const url = URL.canParse(entry.url) ? new URL(entry.url) : undefined;
+    if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+      fault(`/servers/${name}/url`, 'must be an http or https URL');
+    } else if (url.username !== '' || url.password !== '') {
+      fault(`/servers/${name}/url`, 'must not hold credentials; put them in headers, from ${env:NAME}');
+    } else {
+      servers.set(name, { name, url, headers: headersOf(name, entry.headers ?? {}, fault) });
+    }
+  }
+  return servers;
+}
+
+function headersOf(
+  server: string,
+  headers: Readonly<Record<string, string>>,
+  fault: Assembly['fault'],
+): Record<string, string> {
+  const lower: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const pointer = `/servers/${server}/headers/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
+    if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) fault(pointer, 'is not a header name');
+    // A line end in a value would start a header of its own.
+    else if (/[\r\n\0]/.test(value)) fault(pointer, 'a header value must not hold CR, LF or NUL');
+    else lower[name.toLowerCase()] = value;
+  }
+  return lower;
+}
+
+const ENV_REFERENCE = /\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g;
+
+function resolveEnv(value: unknown, env: Environment, pointer: string, fault: Assembly['fault']): unknown {
+  if (typeof value === 'string') {
+    return value.replace(ENV_REFERENCE, (_, name: string) => {
+      const found = env[name];
+      if (found === undefined) fault(pointer, `the environment variable ${name} is not set`);
+      else if (/[\r\n]/.test(found)) fault(pointer, `the environment variable ${name} holds a line end`);
+      return found ?? '';
+    });
+  }
+  if (Array.isArray(value))
+    return value.map((item, index) => resolveEnv(item, env, `${pointer}/${index}`, fault));
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value).map(([key, item]) => [
+        key,
+        resolveEnv(item, env, `${pointer}/${key.replaceAll('~', '~0').replaceAll('/', '~1')}`, fault),
+      ]),
+    );
+  }
+  return value;
+}
+
+function invalid(faults: readonly Fault[]): VerdictError {
+  return new VerdictError('config_invalid', { detail: faults.map(formatFault).join('\n') });
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (code === 'ENOENT') return 'there is no such file';
+  if (code === 'EACCES') return 'permission denied';
+  if (code === 'EISDIR') return 'it is a directory';
+  return error instanceof Error ? error.message : String(error);
+}

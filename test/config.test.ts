@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { defaultKeysDirectory, loadServeConfig, parseListen, type ServeConfig } from '../src/config.ts';
+import { VerdictError } from '../src/errors.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-config-'));
+after(() => rmSync(directory, { recursive: true, force: true }));
+
+function load(text: string, env: Record<string, string> = {}): ServeConfig {
+  const file = join(directory, 'verdict.yaml');
+  writeFileSync(file, text);
+  return loadServeConfig(file, env);
+}
+
+function faults(text: string, env: Record<string, string> = {}): string[] {
+  try {
+    load(text, env);
+  } catch (error) {
+    assert.ok(error instanceof VerdictError);
+    assert.equal(error.code, 'config_invalid');
+    return error.message.split('\n').map((line) => line.slice(join(directory, 'verdict.yaml').length + 1));
+  }
+  return [];
+}
+
+const GOOD = `policy: [p.yaml]
+servers:
+  a: {url: "http://127.0.0.1:1/mcp"}
+identity: {api_keys: k.yaml}
+`;
+
+describe('verdict.yaml', () => {
+  test('resolves paths against itself, listens on loopback and denies anonymous callers by default', () => {
+    const config = load(GOOD);
+    assert.deepEqual(config.policyFiles, [join(directory, 'p.yaml')]);
+    assert.equal(config.apiKeysFile, join(directory, 'k.yaml'));
+    assert.deepEqual(config.listen, { host: '127.0.0.1', port: 8080 });
+    assert.equal(config.anonymous, 'deny');
+    assert.ok(Object.isFrozen(config));
+  });
+
+  test('takes header values from the environment, names folded to lower case', () => {
+    const config = load(GOOD.replace('mcp"}', 'mcp", headers: {X-Token: "Bearer ${env:TOKEN}"}}'), {
+      TOKEN: 't',
+    });
+    assert.deepEqual(config.servers.get('a')?.headers, { 'x-token': 'Bearer t' });
+  });
+
+  const table: readonly (readonly [string, string, Record<string, string>, readonly string[]])[] = [
+    ['an unknown key', `${GOOD}polcy: 1\n`, {}, ['5:1 ']],
+    ['no servers', 'policy: [p.yaml]\n', {}, ['1:1 ']],
+    ['a listen address without port', `listen: localhost\n${GOOD}`, {}, ['1:9 must be HOST:PORT']],
+    [
+      'an address that others can reach',
+      `listen: 0.0.0.0:80\n${GOOD}`,
+      {},
+      ['1:9 0.0.0.0 can be reached from outside'],
+    ],
+    [
+      'anonymous callers from outside',
+      GOOD.replace('{api_keys: k.yaml}', '{anonymous: allow}') + 'listen: 0.0.0.0:80\ninsecure: true\n',
+      {},
+      ['4:23 anonymous callers'],
+    ],
+    [
+      'nobody who could get in',
+      GOOD.replace('{api_keys: k.yaml}', '{anonymous: deny}'),
+      {},
+      ['4:11 nobody could get in'],
+    ],
+    [
+      'a file URL',
+      GOOD.replace('http://127.0.0.1:1/mcp', 'file:///etc/passwd'),
+      {},
+      ['3:12 must be an http or https URL'],
+    ],
+    ['credentials in a URL', GOOD.replace('127', 'u:p@127'), {}, ['3:12 must not hold credentials']],
+    [
+      'a variable that is not set',
+      GOOD.replace('mcp"}', 'mcp", headers: {a: "${env:NONE}"}}'),
+      {},
+      ['3:51 the environment variable NONE is not set'],
+    ],
+    [
+      'a line end from the environment',
+      GOOD.replace('mcp"}', 'mcp", headers: {a: "${env:T}"}}'),
+      { T: 'a\r\nx: y' },
+      ['3:51 the environment variable T holds a line end'],
+    ],
+    [
+      'a line end in a header',
+      GOOD.replace('mcp"}', 'mcp", headers: {a: "b\\nc"}}'),
+      {},
+      ['3:51 a header value'],
+    ],
+    ['two faults at once', `${GOOD}a: 1\nb: 2\n`, {}, ['5:1 ', '6:1 ']],
+  ];
+  for (const [what, text, env, expected] of table) {
+    test(`with ${what} is refused, with line and column`, () => {
+      const found = faults(text, env);
+      assert.equal(found.length, expected.length, found.join('\n'));
+      expected.forEach((start, index) =>
+        assert.ok(found[index]?.startsWith(start), `${found[index]} does not start with ${start}`),
+      );
+    });
+  }
+
+  test('that is not there is said to be missing', () => {
+    assert.throws(() => loadServeConfig(join(directory, 'none.yaml'), {}), {
+      code: 'file_unreadable',
+      message: /no such file/,
+    });
+  });
+
+  const limits = (text: string): readonly string[] => faults(`${GOOD}limits: {message_bytes: ${text}}\n`);
+  test('bounds message_bytes: 1 KiB and 64 MiB pass, one less and one more do not', () => {
+    assert.deepEqual([limits('1024'), limits('67108864')], [[], []]);
+    assert.equal(limits('1023').length, 1);
+    assert.equal(limits('67108865').length, 1);
+  });
+});
+
+test('a listen address is host and port, IPv6 in brackets', () => {
+  assert.deepEqual(parseListen('[::1]:80'), { host: '::1', port: 80 });
+  assert.deepEqual(parseListen('localhost:0'), { host: 'localhost', port: 0 });
+  for (const bad of ['80', 'host', 'host:65536', 'host:-1', '::1:80', ':80', 'a:b:1'])
+    assert.equal(parseListen(bad), undefined, bad);
+});
+
+test('keys live in the state directory that XDG names', () => {
+  assert.equal(defaultKeysDirectory({ XDG_STATE_HOME: '/x' }), '/x/mcp-verdict/keys');
+});
