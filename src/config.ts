@@ -103,22 +103,8 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     fault('/listen', 'must be HOST:PORT, for example 127.0.0.1:8080 or [::1]:8080');
     return undefined;
   }
-  if (!isLoopback(listen.host) && raw.insecure !== true) {
-    fault(
-      '/listen',
-      `${listen.host} can be reached from outside without TLS; put "insecure: true" beside it if a TLS terminator stands in front`,
-    );
-  }
   const anonymous = raw.identity?.anonymous ?? 'deny';
-  if (anonymous === 'allow' && !isLoopback(listen.host)) {
-    fault('/identity/anonymous', 'anonymous callers are only served on a loopback address');
-  }
-  if (anonymous === 'deny' && raw.identity?.api_keys === undefined) {
-    fault(
-      '/identity',
-      'nobody could get in: name a keys file as identity.api_keys, or set identity.anonymous to allow',
-    );
-  }
+  checkReach(raw, listen.host, fault);
   return Object.freeze({
     file,
     listen,
@@ -134,6 +120,26 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     messageBytesMax: raw.limits?.message_bytes,
     shutdownTimeoutMs: raw.shutdown_timeout_ms ?? SHUTDOWN_TIMEOUT_MS,
   });
+}
+
+/** Who can reach us, and who is let in: what is convenient on loopback is refused off it. */
+function checkReach(raw: ConfigFile, host: string, fault: Assembly['fault']): void {
+  const anonymous = raw.identity?.anonymous ?? 'deny';
+  if (!isLoopback(host) && raw.insecure !== true) {
+    fault(
+      '/listen',
+      `${host} can be reached from outside without TLS; put "insecure: true" beside it if a TLS terminator stands in front`,
+    );
+  }
+  if (anonymous === 'allow' && !isLoopback(host)) {
+    fault('/identity/anonymous', 'anonymous callers are only served on a loopback address');
+  }
+  if (anonymous === 'deny' && raw.identity?.api_keys === undefined) {
+    fault(
+      '/identity',
+      'nobody could get in: name a keys file as identity.api_keys, or set identity.anonymous to allow',
+    );
+  }
 }
 
 function serversOf(raw: ConfigFile, fault: Assembly['fault']): ReadonlyMap<string, ServerConfig> {
