@@ -1,0 +1,89 @@
+/**
+ * The one path from a message to its being forwarded, for every transport and both directions: what a door says of
+ * a message, and what it is told. gatekeeper.ts is behind it.
+ */
+import type { ErrorCode, ErrorDetails } from '../errors.ts';
+import type { OutcomeStatus, Reason } from '../event/vocabulary.ts';
+import type { Claimed, Identity } from '../identity/identity.ts';
+import type { Id, NotificationMessage, RequestMessage } from './message.ts';
+
+/** Where messages come from; constant for one HTTP exchange or one stdio connection. */
+export interface Origin {
+  readonly server: { readonly name: string; readonly address?: string; readonly port?: number };
+  readonly transport: 'tcp' | 'pipe';
+  readonly identity: Identity;
+  readonly claimed: Claimed;
+  readonly clientAddress?: string | undefined;
+  readonly sessionId?: string | undefined;
+  readonly protocolVersion?: string | undefined;
+  /** HTTP headers, unchecked; `params._meta` goes first. */
+  readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
+}
+
+export type Direction = 'to_upstream' | 'to_client';
+
+/** What became of a forwarded message. */
+export interface Outcome {
+  readonly status: OutcomeStatus;
+  /** Bytes of the answer. */
+  readonly size?: number | undefined;
+  readonly errorType?: string | undefined;
+  readonly rpcCode?: string | undefined;
+  readonly httpStatus?: number | undefined;
+}
+
+/** A message that the proxy itself sends back to whoever sent the refused one. */
+export interface Answer {
+  readonly httpStatus: number;
+  /** One JSON-RPC message without a line end; undefined for a refused notification, which is dropped. */
+  readonly body: Uint8Array | undefined;
+}
+
+export interface Forward {
+  readonly forward: true;
+  /** W3C trace context of our CLIENT span, for the HTTP headers towards the upstream. */
+  readonly trace: { readonly traceparent: string; readonly tracestate?: string | undefined };
+  /** Records the outcome. The first call counts, later ones do nothing; a notification has none. */
+  settle(outcome: Outcome): void;
+}
+
+export interface Refuse {
+  readonly forward: false;
+  readonly answer: Answer;
+}
+
+export type Ruling = Forward | Refuse;
+
+/** What is refused before policy can be asked. */
+export interface Rejection {
+  readonly reason: Extract<
+    Reason,
+    | 'parse'
+    | 'origin_refused'
+    | 'identity_missing'
+    | 'identity_invalid'
+    | 'server_unknown'
+    | 'limit'
+    | 'shutdown'
+  >;
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+  readonly origin: Partial<Origin>;
+  readonly id: Id | null;
+}
+
+export interface Gate {
+  /**
+   * Decides, records, waits until the record is as durable as promised, and only then says forward.
+   * Never rejects: whatever goes wrong inside is a refusal.
+   */
+  decide(
+    message: RequestMessage | NotificationMessage,
+    origin: Origin,
+    direction: Direction,
+  ): Promise<Ruling>;
+
+  /** Records a rejection without waiting, and says what to answer. */
+  reject(rejection: Rejection): Answer;
+}

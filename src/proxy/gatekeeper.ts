@@ -1,0 +1,307 @@
+/** The gate itself: judges, records, waits for the record, and only then says forward (DESIGN section 1). */
+import { errorRow, errorText } from '../errors.ts';
+import type { Json } from '../event/json.ts';
+import type { HmacKey } from '../event/keyring.ts';
+import type { Recorder } from '../event/recorder.ts';
+import type { ArgumentLevel } from '../event/redact.ts';
+import { SEVERITY, type Reason } from '../event/vocabulary.ts';
+import { evaluate } from '../policy/evaluate.ts';
+import type { Policy } from '../policy/policy.ts';
+import type { Verdict } from '../policy/verdict.ts';
+import type { Diagnostics } from '../telemetry/diagnostics.ts';
+import type { Metrics, Operation } from '../telemetry/metrics.ts';
+import type { RequestTrace, Tracing } from '../telemetry/tracing.ts';
+import { errorAnswer, toolDenial } from './answer.ts';
+import { decisionFields, originFields, outcomeFields, targetOf } from './decision.ts';
+import type { Answer, Direction, Forward, Gate, Origin, Outcome, Refuse, Rejection, Ruling } from './gate.ts';
+import type { NotificationMessage, RequestMessage } from './message.ts';
+import { lookupMethod, type MethodRow } from './methods.ts';
+
+export interface GateOptions {
+  /** The policy in force now; read once per message. */
+  readonly policy: () => Policy;
+  readonly recorder: Recorder;
+  readonly tracing: Tracing;
+  readonly metrics: Metrics;
+  readonly hmac: HmacKey;
+  readonly diagnostics: Diagnostics;
+  readonly now: () => Date;
+}
+
+/** A gate that can be closed: from then on everything is refused, with reason `shutdown`. */
+export interface ClosableGate extends Gate {
+  close(): void;
+}
+
+export function createGate(options: GateOptions): ClosableGate {
+  let closed = false;
+  return {
+    close() {
+      closed = true;
+    },
+    reject: (rejection) => reject(options, rejection),
+    decide: (message, origin, direction) =>
+      decide(options, { message, origin, direction, closed, arrivedNs: process.hrtime.bigint() }),
+  };
+}
+
+interface Passage {
+  readonly message: RequestMessage | NotificationMessage;
+  readonly origin: Origin;
+  readonly direction: Direction;
+  readonly closed: boolean;
+  readonly arrivedNs: bigint;
+}
+
+async function decide(options: GateOptions, passage: Passage): Promise<Ruling> {
+  const { message, direction } = passage;
+  const row = lookupMethod(message.method, message.kind, direction);
+  const trace = startTrace(options, passage);
+  let uid: string | undefined;
+  let judged: Judged = { verdict: UNDECIDED, argumentsLevel: 'none' };
+  try {
+    const startedNs = process.hrtime.bigint();
+    judged = judge(options, passage, row);
+    const durationNs = Number(process.hrtime.bigint() - startedNs);
+    count(options, passage, judged.verdict, durationNs);
+    if (judged.verdict.effect !== 'allow' || row?.record !== 'none') {
+      uid = options.recorder.emit({
+        name: 'verdict.decision',
+        severity: severityOf(judged.verdict),
+        fields: decisionFields(message, passage.origin, { ...judged, durationNs }, options.hmac),
+        trace: trace.ids,
+      });
+      // Only what is governed waits: a slow disk must not hold up a handshake, and a refusal forwards nothing
+      // but still promises the agent a decision that can be looked up.
+      if (row?.record !== 'async') await options.recorder.recorded(uid);
+    }
+  } catch (error) {
+    // Whatever broke inside, the call must not run. The agent sees an ordinary denial.
+    options.diagnostics.error(
+      `${message.method} was refused, its decision could not be recorded: ${describe(error)}`,
+    );
+    return refuse(options, { passage, row, trace, uid }, UNRECORDED);
+  }
+  const passed: Passed = { passage, row, trace, uid };
+  if (judged.verdict.effect !== 'allow') return refuse(options, passed, judged.verdict);
+  return forward(options, passed);
+}
+
+interface Judged {
+  readonly verdict: Verdict;
+  readonly argumentsLevel: ArgumentLevel;
+}
+
+function judge(options: GateOptions, passage: Passage, row: MethodRow | undefined): Judged {
+  const { message, origin } = passage;
+  const policy = options.policy();
+  const refused = (reason: Reason, text: string): Judged => ({
+    verdict: { effect: 'deny', reason, message: text, digest: policy.digest },
+    argumentsLevel: 'redacted',
+  });
+  if (passage.closed) return refused('shutdown', errorText('shutdown'));
+  if (row === undefined)
+    return refused('method_unknown', errorText('method_unknown', { method: message.method }));
+  const { call } = message;
+  return evaluate(
+    policy,
+    {
+      identity: origin.identity,
+      server: origin.server.name,
+      method: message.method,
+      tool: call.tool,
+      prompt: call.prompt,
+      uri: call.uri,
+      args: call.args ?? NO_ARGUMENTS,
+      transport: origin.transport,
+      protocolVersion: call.protocolVersion ?? origin.protocolVersion,
+      clientAddress: origin.clientAddress,
+    },
+    { now: options.now(), unmatched: row.class === 'protocol' ? 'allow' : 'deny' },
+  );
+}
+
+const NO_ARGUMENTS: ReadonlyMap<string, Json> = new Map();
+
+const UNDECIDED: Verdict = { effect: 'deny', reason: 'policy_error', message: '', digest: '' };
+
+const UNRECORDED: Verdict = {
+  effect: 'deny',
+  reason: 'audit_unavailable',
+  message: errorText('audit_unavailable'),
+  digest: '',
+};
+
+function severityOf(verdict: Verdict): number {
+  return verdict.reason === 'policy_error' ? SEVERITY.error : SEVERITY[verdict.effect];
+}
+
+function count(options: GateOptions, passage: Passage, verdict: Verdict, durationNs: number): void {
+  options.metrics.evaluation(durationNs / 1e9);
+  options.metrics.decision({
+    effect: verdict.effect,
+    server: passage.origin.server.name,
+    reason: verdict.reason,
+  });
+}
+
+function startTrace(options: GateOptions, { message, origin }: Passage): RequestTrace {
+  const { call } = message;
+  return options.tracing.start({
+    method: message.method,
+    target: targetOf(call),
+    parents: {
+      meta: { traceparent: call.traceparent, tracestate: call.tracestate },
+      http: { traceparent: origin.traceparent, tracestate: origin.tracestate },
+    },
+    attributes: {
+      'jsonrpc.request.id': message.kind === 'request' ? message.id.text : undefined,
+      'mcp.protocol.version': call.protocolVersion ?? origin.protocolVersion,
+      'gen_ai.tool.name': call.tool,
+      'gen_ai.prompt.name': call.prompt,
+      'gen_ai.operation.name': call.tool === undefined ? undefined : 'execute_tool',
+      'network.transport': origin.transport,
+      'client.address': origin.clientAddress,
+    },
+  });
+}
+
+/** A message that has its verdict. */
+interface Passed {
+  readonly passage: Passage;
+  readonly row: MethodRow | undefined;
+  readonly trace: RequestTrace;
+  readonly uid: string | undefined;
+}
+
+function refuse(options: GateOptions, { passage, row, trace, uid }: Passed, verdict: Verdict): Refuse {
+  const { message } = passage;
+  const end = (errorType: string): void => {
+    trace.end({ errorType });
+    options.metrics.serverOperation(secondsSince(passage.arrivedNs), operationOf(passage, row, errorType));
+  };
+  if (message.kind === 'notification') {
+    trace.end({ errorType: verdict.reason });
+    return { forward: false, answer: { httpStatus: 202, body: undefined } };
+  }
+  const decision = { uid: uid ?? '', effect: verdict.effect, reason: verdict.reason };
+  if (row?.resultChannel === 'tool_result') {
+    end('tool_error');
+    const body = toolDenial(message.id, denialText(verdict, uid), decision, message.call.modern);
+    return { forward: false, answer: { httpStatus: 200, body } };
+  }
+  const code = row === undefined ? 'method_unknown' : 'denied';
+  const details = { detail: denialText(verdict, uid), method: message.method };
+  end(String(errorRow(code).rpc));
+  return {
+    forward: false,
+    answer: {
+      // 2026-07-28 answers an unknown method with HTTP 404; older revisions with 200.
+      httpStatus: row === undefined && message.call.modern ? 404 : (errorRow(code).http ?? 200),
+      body: errorAnswer(message.id, code, details, decision),
+    },
+  };
+}
+
+/** What an agent reads: what happened, why, and that trying again does not help. */
+function denialText(verdict: Verdict, uid: string | undefined): string {
+  const reference = uid === undefined ? '' : ` Decision ${uid}.`;
+  if (verdict.reason === 'approval_required') {
+    return `Approval needed: ${verdict.message} The call was not made.${reference}`;
+  }
+  if (PASSING.has(verdict.reason)) return `${verdict.message}${reference}`;
+  return `Denied by policy: ${verdict.message} The call was not made; the same call will be denied again.${reference}`;
+}
+
+/** Refusals that say nothing of the call itself: the same one may pass later. */
+const PASSING: ReadonlySet<Reason> = new Set<Reason>(['audit_unavailable', 'shutdown']);
+
+function forward(options: GateOptions, { passage, row, trace, uid }: Passed): Forward {
+  const { message, origin } = passage;
+  const upstream = trace.upstream({
+    'verdict.server.name': origin.server.name,
+    'server.address': origin.server.address,
+    'server.port': origin.server.port,
+  });
+  if (message.kind === 'notification') {
+    upstream.end();
+    trace.end();
+    return { forward: true, trace: upstream, settle: () => {} };
+  }
+  const startedNs = process.hrtime.bigint();
+  let settled = false;
+  const settle = (outcome: Outcome): void => {
+    if (settled) return;
+    settled = true;
+    const durationNs = Number(process.hrtime.bigint() - startedNs);
+    const fields = outcomeFields(outcome, durationNs);
+    const end = { errorType: outcome.errorType, attributes: fields };
+    upstream.end(end);
+    trace.end(end);
+    const operation = operationOf(passage, row, outcome.errorType);
+    options.metrics.clientOperation(durationNs / 1e9, operation);
+    options.metrics.serverOperation(secondsSince(passage.arrivedNs), operation);
+    // What is not recorded when it is decided (a ping) is not recorded when it is done.
+    if (uid === undefined) return;
+    options.recorder.emit({
+      name: 'verdict.outcome',
+      severity: LOST.has(outcome.status) ? SEVERITY.deny : SEVERITY.info,
+      fields: { ...fields, 'verdict.decision.uid': uid },
+      trace: trace.ids,
+    });
+  };
+  return { forward: true, trace: upstream, settle };
+}
+
+/** Outcomes that leave open what the upstream did; somebody should look. */
+const LOST: ReadonlySet<string> = new Set(['transport_error', 'unknown']);
+
+function secondsSince(startNs: bigint): number {
+  return Number(process.hrtime.bigint() - startNs) / 1e9;
+}
+
+function operationOf(passage: Passage, row: MethodRow | undefined, errorType: string | undefined): Operation {
+  const { message, origin } = passage;
+  return {
+    // A method that is in no table is the caller's text, and would make a time series of its own.
+    method: row?.method ?? '_OTHER',
+    server: origin.server.name,
+    transport: origin.transport,
+    protocolVersion: message.call.protocolVersion ?? origin.protocolVersion,
+    errorType,
+  };
+}
+
+function reject(options: GateOptions, rejection: Rejection): Answer {
+  const { code, details, reason, origin, id } = rejection;
+  const text = errorText(code, details);
+  const trace = options.tracing.start({
+    method: 'rejected',
+    parents: { http: { traceparent: origin.traceparent, tracestate: origin.tracestate } },
+    attributes: { 'network.transport': origin.transport, 'client.address': origin.clientAddress },
+  });
+  const uid = options.recorder.emit({
+    name: 'verdict.decision',
+    severity: SEVERITY.deny,
+    fields: {
+      'verdict.decision.effect': 'deny',
+      'verdict.decision.enforced': true,
+      'verdict.decision.reason': reason,
+      'verdict.decision.message': text,
+      'verdict.policy.digest': options.policy().digest,
+      'jsonrpc.request.id': id?.text,
+      ...originFields(origin, options.hmac),
+    },
+    trace: trace.ids,
+  });
+  trace.end({ errorType: reason });
+  options.metrics.decision({ effect: 'deny', server: origin.server?.name ?? 'none', reason });
+  return {
+    httpStatus: errorRow(code).http ?? 400,
+    body: errorAnswer(id, code, details, { uid, effect: 'deny', reason }),
+  };
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

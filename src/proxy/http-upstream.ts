@@ -1,0 +1,131 @@
+/** Connections to upstreams. */
+import * as http from 'node:http';
+import * as https from 'node:https';
+import type { Socket } from 'node:net';
+
+/** One MCP server behind us. */
+export interface HttpUpstream {
+  /** Its key in verdict.yaml. */
+  readonly name: string;
+  /** Its MCP endpoint, http or https. */
+  readonly url: URL;
+  /** Sent with every request, over what the client sends; may hold credentials. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+export interface UpstreamRequest {
+  readonly upstream: HttpUpstream;
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | undefined;
+  /** Ends the exchange at any moment, also while the answer is being read. */
+  readonly signal: AbortSignal;
+}
+
+export type UpstreamResult =
+  | { readonly ok: true; readonly response: http.IncomingMessage }
+  /** `code` is Node's (`ECONNREFUSED`), OpenSSL's or the HTTP parser's; `connected`: bytes may have gone out. */
+  | { readonly ok: false; readonly code: string; readonly connected: boolean };
+
+export interface UpstreamClient {
+  /** Sends one request, once. Never rejects. Redirects are given back like any answer. */
+  send(request: UpstreamRequest): Promise<UpstreamResult>;
+  /** Ends all connections. */
+  close(): void;
+}
+
+/**
+ * How long an unused connection is kept. Servers end idle ones after 5 s (Node's default) or more, so ours go
+ * first. That matters because a request written to a connection that the server is just closing fails with
+ * ECONNRESET, and nobody can tell whether it ran: it is never sent again by us, for a tool call that ran twice is
+ * worse than one that failed. A shorter `Keep-Alive: timeout=` from the server is honoured by the agent.
+ */
+const IDLE_SOCKET_MS = 4_000;
+
+export function createUpstreamClient(options: { readonly connectTimeoutMs: number }): UpstreamClient {
+  const agents = {
+    http: new http.Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS }),
+    https: new https.Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS }),
+  };
+  return {
+    send: (request) => send(request, agents, options.connectTimeoutMs),
+    close() {
+      agents.http.destroy();
+      agents.https.destroy();
+    },
+  };
+}
+
+interface Agents {
+  readonly http: http.Agent;
+  readonly https: https.Agent;
+}
+
+function send(request: UpstreamRequest, agents: Agents, connectTimeoutMs: number): Promise<UpstreamResult> {
+  const { upstream, method, headers, body, signal } = request;
+  const secure = upstream.url.protocol === 'https:';
+  return new Promise((resolve) => {
+    const connection = { connected: false };
+    const failed = (error: unknown): void => {
+      resolve({ ok: false, code: errorCode(error), connected: connection.connected });
+    };
+    try {
+      const options: https.RequestOptions = {
+        method,
+        headers: body === undefined ? headers : { ...headers, 'content-length': body.length },
+        agent: secure ? agents.https : agents.http,
+        signal,
+      };
+      const outgoing = (secure ? https : http).request(upstream.url, options);
+      // Stays for good: after the answer has begun, a broken connection is reported there and here.
+      outgoing.on('error', failed);
+      outgoing.on('response', (response) => resolve({ ok: true, response }));
+      outgoing.on('socket', (socket) => {
+        // Fires also for a kept connection, which stands already.
+        watchConnect(socket, { secure, connectTimeoutMs, onConnect: () => (connection.connected = true) });
+      });
+      outgoing.end(body);
+    } catch (error) {
+      // node:http throws at once on a header value that it will not send.
+      failed(error);
+    }
+  });
+}
+
+interface ConnectWatch {
+  readonly secure: boolean;
+  readonly connectTimeoutMs: number;
+  readonly onConnect: () => void;
+}
+
+/** Ends a connection that does not come to stand in time; DNS, TCP and TLS share the time. */
+function watchConnect(socket: Socket, { secure, connectTimeoutMs, onConnect }: ConnectWatch): void {
+  const standing = !socket.connecting && !(secure && 'secureConnecting' in socket && socket.secureConnecting);
+  if (standing) {
+    onConnect();
+    return;
+  }
+  const timer = setTimeout(() => {
+    socket.destroy(Object.assign(new Error('no connection in time'), { code: 'ETIMEDOUT' }));
+  }, connectTimeoutMs);
+  socket.once(secure ? 'secureConnect' : 'connect', () => {
+    clearTimeout(timer);
+    onConnect();
+  });
+  socket.once('close', () => clearTimeout(timer));
+}
+
+/** The `code` of a Node error, or its name. */
+export function errorCode(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.name;
+}
+
+/** The status of an answer, which node:http always sets on one. */
+export function statusOf(response: http.IncomingMessage): number {
+  return response.statusCode ?? 502;
+}
+
+export function isSuccess(response: http.IncomingMessage): boolean {
+  return statusOf(response) < 300;
+}

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { hmacKey } from '../../src/event/keyring.ts';
+import type { Draft, Recorder } from '../../src/event/recorder.ts';
+import { ANONYMOUS } from '../../src/identity/identity.ts';
+import { loadPolicy } from '../../src/policy/load.ts';
+import type { Origin, Ruling } from '../../src/proxy/gate.ts';
+import { createGate } from '../../src/proxy/gatekeeper.ts';
+import { parseMessage, type NotificationMessage, type RequestMessage } from '../../src/proxy/message.ts';
+import { stderrDiagnostics } from '../../src/telemetry/diagnostics.ts';
+import type { Metrics } from '../../src/telemetry/metrics.ts';
+import { createTracing } from '../../src/telemetry/tracing.ts';
+import { resourceFromAttributes } from '@opentelemetry/resources';
+
+const POLICY = `
+apiVersion: mcp-verdict/v1
+kind: Policy
+metadata: {name: gate, version: "1"}
+rules:
+  - {id: reads, effect: allow, tools: ["s/read"]}
+  - {id: quiet, effect: allow, tools: ["s/quiet"], arguments: none}
+  - {id: big, effect: require_approval, tools: ["s/pay"], when: args.amount > 10}
+  - {id: no-lists, effect: deny, methods: ["prompts/list"]}
+  - {id: sampling, effect: allow, methods: ["sampling/createMessage"]}
+`;
+
+interface Scene {
+  readonly drafts: Draft[];
+  readonly said: string[];
+  /** What `recorded` does, per uid. */
+  recorded: (uid: string) => Promise<void>;
+}
+
+const origin: Origin = {
+  server: { name: 's', address: 'up.example', port: 443 },
+  transport: 'tcp',
+  identity: { source: 'api_key', user: 'alice', keyId: 'k_0001' },
+  claimed: { userAgent: 'agent/1' },
+  clientAddress: '127.0.0.1',
+  sessionId: 'session-secret',
+};
+
+const silentMetrics: Metrics = {
+  decision() {},
+  evaluation() {},
+  serverOperation() {},
+  clientOperation() {},
+  observeDelivery() {},
+  flush: () => Promise.resolve(),
+  shutdown: () => Promise.resolve(),
+};
+
+function openGate() {
+  const scene: Scene = { drafts: [], said: [], recorded: () => Promise.resolve() };
+  const recorder: Recorder = {
+    emit: (draft) => `uid-${scene.drafts.push(draft)}`,
+    recorded: (uid) => scene.recorded(uid),
+  };
+  const loaded = loadPolicy([{ file: 'p.yaml', text: POLICY }]);
+  assert.ok(loaded.ok);
+  const diagnostics = stderrDiagnostics('debug', (line) => void scene.said.push(line));
+  const gate = createGate({
+    policy: () => loaded.policy,
+    recorder,
+    tracing: createTracing({ env: {}, resource: resourceFromAttributes({}), diagnostics }),
+    metrics: silentMetrics,
+    hmac: hmacKey(Buffer.alloc(32, 1)),
+    diagnostics,
+    now: () => new Date(0),
+  });
+  return { gate, scene };
+}
+
+function message(
+  method: string,
+  params: object = {},
+  id: number | null = 7,
+): RequestMessage | NotificationMessage {
+  const text = JSON.stringify({ jsonrpc: '2.0', ...(id === null ? {} : { id }), method, params });
+  const parsed = parseMessage(Buffer.from(text));
+  assert.ok(parsed.ok && parsed.message.kind !== 'response', text);
+  return parsed.message;
+}
+
+function answered(ruling: Ruling): { status: number; body: Record<string, never> } {
+  assert.ok(!ruling.forward);
+  return {
+    status: ruling.answer.httpStatus,
+    body: JSON.parse(Buffer.from(ruling.answer.body ?? []).toString() || '{}'),
+  };
+}
+
+const tool = (name: string, args: object = {}): object => ({ name, arguments: args });
+
+describe('the gate', () => {
+  test('forwards an allowed call only after its record is durable', async () => {
+    const { gate, scene } = openGate();
+    let durable = (): void => {};
+    scene.recorded = () => new Promise((resolve) => (durable = resolve));
+    let forwarded = false;
+    const ruling = gate.decide(message('tools/call', tool('read')), origin, 'to_upstream').then((value) => {
+      forwarded = true;
+      return value;
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    assert.equal(scene.drafts.length, 1);
+    assert.equal(forwarded, false, 'it did not wait');
+    durable();
+    assert.equal((await ruling).forward, true);
+  });
+
+  test('refuses an allowed call whose record cannot be made, and the agent sees an ordinary denial', async () => {
+    const { gate, scene } = openGate();
+    scene.recorded = () => Promise.reject(new Error('disk gone'));
+    const { status, body } = answered(
+      await gate.decide(message('tools/call', tool('read')), origin, 'to_upstream'),
+    );
+    assert.equal(status, 200);
+    assert.equal(body['result']?.['isError'], true);
+    assert.equal(
+      body['result']?.['_meta']?.['io.github.mcp-verdict/decision']?.['reason'],
+      'audit_unavailable',
+    );
+    assert.match(scene.said.join(''), /disk gone/);
+  });
+
+  test('refuses when the recorder itself throws', async () => {
+    const { gate, scene } = openGate();
+    scene.drafts.push = () => {
+      throw new Error('emit broke');
+    };
+    const ruling = await gate.decide(message('tools/call', tool('read')), origin, 'to_upstream');
+    assert.equal(ruling.forward, false);
+  });
+
+  test('denies as a tool result where the method has one, with uid, effect and reason for programs', async () => {
+    const { gate } = openGate();
+    const { status, body } = answered(
+      await gate.decide(message('tools/call', tool('write')), origin, 'to_upstream'),
+    );
+    assert.equal(status, 200);
+    assert.equal(body['id'], 7);
+    assert.deepEqual(body['result']?.['_meta'], {
+      'io.github.mcp-verdict/decision': { uid: 'uid-1', effect: 'deny', reason: 'default' },
+    });
+  });
+
+  test('denies other methods as a JSON-RPC error whose code the protocol does not reserve', async () => {
+    const { gate } = openGate();
+    const { status, body } = answered(
+      await gate.decide(message('resources/read', { uri: 'file:///x' }), origin, 'to_upstream'),
+    );
+    assert.equal(status, 200);
+    const code = Number(body['error']?.['code']);
+    assert.ok(code < -32768 || code > -32000, String(code));
+    assert.equal(body['error']?.['data']?.['reason'], 'default');
+  });
+
+  test('says that a person must approve, and does not forward', async () => {
+    const { gate, scene } = openGate();
+    const { body } = answered(
+      await gate.decide(message('tools/call', tool('pay', { amount: 11 })), origin, 'to_upstream'),
+    );
+    assert.match(String(body['result']?.['content']?.[0]?.['text']), /^Approval needed/);
+    assert.equal(scene.drafts[0]?.severity, 10);
+  });
+
+  test('denies and records a method that it does not know; 2026-07-28 hears it as HTTP 404', async () => {
+    const { gate, scene } = openGate();
+    const legacy = answered(await gate.decide(message('tools/forget'), origin, 'to_upstream'));
+    assert.deepEqual([legacy.status, legacy.body['error']?.['code']], [200, -32601]);
+    const envelope = {
+      _meta: {
+        'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+        'io.modelcontextprotocol/clientCapabilities': {},
+      },
+    };
+    const modern = answered(await gate.decide(message('tools/forget', envelope), origin, 'to_upstream'));
+    assert.equal(modern.status, 404);
+    assert.deepEqual(
+      scene.drafts.map((draft) => draft.fields['verdict.decision.reason']),
+      ['method_unknown', 'method_unknown'],
+    );
+  });
+
+  test('drops a denied notification without an answer, and records it', async () => {
+    const { gate, scene } = openGate();
+    const ruling = await gate.decide(message('notifications/unknown', {}, null), origin, 'to_upstream');
+    assert.deepEqual(ruling, { forward: false, answer: { httpStatus: 202, body: undefined } });
+    assert.equal(scene.drafts.length, 1);
+  });
+
+  test('lets the protocol pass without waiting for its record, unless a rule names it', async () => {
+    const { gate, scene } = openGate();
+    scene.recorded = () => Promise.reject(new Error('must not be asked'));
+    assert.equal((await gate.decide(message('tools/list'), origin, 'to_upstream')).forward, true);
+    assert.equal(scene.drafts.length, 1);
+    assert.equal((await gate.decide(message('ping'), origin, 'to_upstream')).forward, true);
+    assert.equal(scene.drafts.length, 1, 'a ping leaves no record');
+    assert.equal((await gate.decide(message('prompts/list'), origin, 'to_upstream')).forward, false);
+  });
+
+  test('governs what a server asks of the client', async () => {
+    const { gate } = openGate();
+    assert.equal((await gate.decide(message('sampling/createMessage'), origin, 'to_client')).forward, true);
+    assert.equal((await gate.decide(message('elicitation/create'), origin, 'to_client')).forward, false);
+    assert.equal(
+      (await gate.decide(message('sampling/createMessage'), origin, 'to_upstream')).forward,
+      false,
+    );
+  });
+
+  test('records the first outcome of a call, once, in the trace of its decision', async () => {
+    const { gate, scene } = openGate();
+    const ruling = await gate.decide(message('tools/call', tool('read')), origin, 'to_upstream');
+    assert.ok(ruling.forward);
+    ruling.settle({ status: 'tool_error', size: 12, errorType: 'tool_error', httpStatus: 200 });
+    ruling.settle({ status: 'ok' });
+    const [decision, outcome, ...more] = scene.drafts;
+    assert.deepEqual(more, []);
+    assert.equal(outcome?.name, 'verdict.outcome');
+    assert.equal(outcome?.fields['verdict.decision.uid'], 'uid-1');
+    assert.equal(outcome?.fields['verdict.outcome.status'], 'tool_error');
+    assert.deepEqual(outcome?.trace, decision?.trace);
+  });
+
+  test('keeps the trace id that the client sent in _meta, before the header’s', async () => {
+    const { gate, scene } = openGate();
+    const inMeta = '0af7651916cd43dd8448eb211c80319c';
+    const params = { ...tool('read'), _meta: { traceparent: `00-${inMeta}-b7ad6b7169203331-00` } };
+    const header = { ...origin, traceparent: '00-11111111111111111111111111111111-1111111111111111-01' };
+    const ruling = await gate.decide(message('tools/call', params), header, 'to_upstream');
+    assert.equal(scene.drafts[0]?.trace?.traceId, inMeta);
+    assert.ok(ruling.forward && ruling.trace.traceparent.includes(inMeta));
+    await gate.decide(message('tools/call', tool('read')), header, 'to_upstream');
+    assert.equal(scene.drafts[1]?.trace?.traceId, '1'.repeat(32));
+  });
+
+  test('refuses everything once it is closed', async () => {
+    const { gate, scene } = openGate();
+    gate.close();
+    assert.equal(
+      (await gate.decide(message('tools/call', tool('read')), origin, 'to_upstream')).forward,
+      false,
+    );
+    assert.equal((await gate.decide(message('tools/list'), origin, 'to_upstream')).forward, false);
+    assert.deepEqual(
+      scene.drafts.map((draft) => draft.fields['verdict.decision.reason']),
+      ['shutdown', 'shutdown'],
+    );
+  });
+
+  test('writes a session id as a digest, and arguments as the deciding rule says', async () => {
+    const { gate, scene } = openGate();
+    await gate.decide(
+      message('tools/call', tool('read', { password: 'hunter2', path: '/a' })),
+      origin,
+      'to_upstream',
+    );
+    await gate.decide(message('tools/call', tool('quiet', { path: '/a' })), origin, 'to_upstream');
+    const text = JSON.stringify(scene.drafts);
+    assert.ok(!text.includes('session-secret') && !text.includes('hunter2'));
+    assert.match(String(scene.drafts[0]?.fields['gen_ai.tool.call.arguments']), /"path":"\/a"/);
+    assert.equal(scene.drafts[1]?.fields['gen_ai.tool.call.arguments'], undefined);
+  });
+
+  test('records a rejection without waiting, with what is known of its origin', () => {
+    const { gate, scene } = openGate();
+    scene.recorded = () => Promise.reject(new Error('must not be asked'));
+    const answer = gate.reject({
+      reason: 'identity_invalid',
+      code: 'identity_invalid',
+      details: {},
+      origin: { server: { name: 's' }, transport: 'tcp', clientAddress: '10.0.0.9', identity: ANONYMOUS },
+      id: null,
+    });
+    assert.equal(answer.httpStatus, 401);
+    const fields = scene.drafts[0]?.fields;
+    assert.equal(fields?.['verdict.decision.reason'], 'identity_invalid');
+    assert.equal(fields?.['client.address'], '10.0.0.9');
+  });
+});

@@ -1,0 +1,258 @@
+/** A door on loopback with a scripted gate before it and a scripted upstream behind it. */
+import { once } from 'node:events';
+import * as http from 'node:http';
+import { connect, type AddressInfo, type Socket } from 'node:net';
+import type { TestContext } from 'node:test';
+import { errorRow } from '../../src/errors.ts';
+import { ANONYMOUS } from '../../src/identity/identity.ts';
+import { errorAnswer, toolDenial } from '../../src/proxy/answer.ts';
+import type { Direction, Gate, Origin, Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
+import { createHttpDoor, type HttpDoor, type HttpDoorOptions } from '../../src/proxy/http-door.ts';
+import type { NotificationMessage, RequestMessage } from '../../src/proxy/message.ts';
+
+type Judged = RequestMessage | NotificationMessage;
+
+export interface Settled extends Outcome {
+  readonly method: string;
+}
+
+export interface ScriptedGate extends Gate {
+  readonly decided: { message: Judged; origin: Origin; direction: Direction }[];
+  readonly rejected: Rejection[];
+  /** First settlements only, as the contract says. */
+  readonly settled: Settled[];
+  /** Resolves with the outcome of the first message of that method. */
+  outcomeOf(method: string): Promise<Settled>;
+}
+
+export const TRACEPARENT = '00-11111111111111111111111111111111-2222222222222222-01';
+
+type Rule = (message: Judged, direction: Direction) => boolean | Promise<boolean>;
+
+export function scriptedGate(allows: Rule = () => true): ScriptedGate {
+  const decided: ScriptedGate['decided'] = [];
+  const rejected: Rejection[] = [];
+  const settled: Settled[] = [];
+  const waiting: (() => void)[] = [];
+  const settleFor = (method: string) => {
+    let done = false;
+    return (outcome: Outcome): void => {
+      if (done) return;
+      done = true;
+      settled.push({ method, ...outcome });
+      for (const wake of waiting.splice(0)) wake();
+    };
+  };
+  return {
+    decided,
+    rejected,
+    settled,
+    async outcomeOf(method) {
+      for (;;) {
+        const found = settled.find((outcome) => outcome.method === method);
+        if (found !== undefined) return found;
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      }
+    },
+    async decide(message, origin, direction): Promise<Ruling> {
+      decided.push({ message, origin, direction });
+      if (await allows(message, direction)) {
+        const settle = message.kind === 'request' ? settleFor(message.method) : () => {};
+        return { forward: true, trace: { traceparent: TRACEPARENT, tracestate: 'v=1' }, settle };
+      }
+      if (message.kind === 'notification') {
+        return { forward: false, answer: { httpStatus: 202, body: undefined } };
+      }
+      const note = { uid: 'u', effect: 'deny', reason: 'rule' } as const;
+      const body =
+        message.method === 'tools/call'
+          ? toolDenial(message.id, 'Denied.', note, false)
+          : errorAnswer(message.id, 'denied', { detail: 'Denied.' });
+      return { forward: false, answer: { httpStatus: 200, body } };
+    },
+    reject(rejection) {
+      rejected.push(rejection);
+      const { id, code, details } = rejection;
+      return { httpStatus: errorRow(code).http ?? 400, body: errorAnswer(id, code, details) };
+    },
+  };
+}
+
+export interface Received {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+type Handler = (
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  received: Received,
+) => void | Promise<void>;
+
+export interface Scene {
+  readonly gate: ScriptedGate;
+  readonly door: HttpDoor;
+  readonly port: number;
+  /** What reached the upstream, in order. */
+  readonly received: Received[];
+  readonly warnings: string[];
+  close(): Promise<void>;
+}
+
+export interface SceneOptions extends Partial<Omit<HttpDoorOptions, 'gate' | 'servers'>> {
+  readonly gate?: ScriptedGate;
+  /** Default: answers every request with an empty result, everything else with 202. */
+  readonly upstream?: Handler;
+  /** Instead of the upstream: where its URL points. */
+  readonly upstreamUrl?: URL;
+  readonly upstreamHeaders?: Readonly<Record<string, string>>;
+}
+
+/** Opens a scene for one test. */
+export async function scene(t: TestContext, options: SceneOptions = {}): Promise<Scene> {
+  const opened = await openScene(options);
+  t.after(() => opened.close());
+  return opened;
+}
+
+async function openScene(options: SceneOptions): Promise<Scene> {
+  const received: Received[] = [];
+  const warnings: string[] = [];
+  const handler = options.upstream ?? answerEmpty;
+  const upstream = http.createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('error', () => {});
+    request.on('end', () => {
+      const { method = '', url = '', headers } = request;
+      const one = { method, url, headers, body: Buffer.concat(chunks) };
+      received.push(one);
+      void handler(request, response, one);
+    });
+  });
+  upstream.listen(0, '127.0.0.1');
+  await once(upstream, 'listening');
+  const own = new URL(`http://127.0.0.1:${(upstream.address() as AddressInfo).port}/up/mcp?tenant=1`);
+  const gate = options.gate ?? scriptedGate();
+  const url = options.upstreamUrl ?? own;
+  const door = createHttpDoor({
+    authenticate: () => ({ ok: true, identity: ANONYMOUS }),
+    listen: { host: '127.0.0.1', port: 0 },
+    diagnostics: { error: note, warn: note, info: note, debug: note },
+    ...options,
+    gate,
+    servers: new Map([['files', { name: 'files', url, headers: options.upstreamHeaders ?? {} }]]),
+  });
+  function note(text: string): void {
+    warnings.push(text);
+  }
+  const { port } = await door.listen();
+  const close = async (): Promise<void> => {
+    await door.close(0);
+    upstream.closeAllConnections();
+    upstream.close();
+  };
+  return { gate, door, port, received, warnings, close };
+}
+
+function answerEmpty(_: http.IncomingMessage, response: http.ServerResponse, { body }: Received): void {
+  const id: unknown = body.length === 0 ? undefined : (JSON.parse(body.toString()) as { id?: unknown }).id;
+  if (id === undefined) response.writeHead(202).end();
+  else answerJson(response, { jsonrpc: '2.0', id, result: {} });
+}
+
+export function answerJson(response: http.ServerResponse, value: unknown, status = 200): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+}
+
+/** Starts an event stream whose head is sent at once. */
+export function startEvents(response: http.ServerResponse): (value: unknown, id?: string) => void {
+  response.writeHead(200, { 'content-type': 'text/event-stream' });
+  response.flushHeaders();
+  return (value, id) => {
+    response.write(`${id === undefined ? '' : `id: ${id}\n`}data: ${JSON.stringify(value)}\n\n`);
+  };
+}
+
+export interface ClientRequest {
+  readonly method?: string;
+  readonly path?: string;
+  /** Names and values in turn, besides Host; with `host: null` nothing is added. */
+  readonly headers?: readonly string[];
+  readonly host?: string | null;
+  readonly body?: string | Uint8Array | undefined;
+  readonly agent?: http.Agent;
+}
+
+/** Sends a request and gives the answer as soon as its head is there. */
+export async function open(port: number, request: ClientRequest = {}): Promise<http.IncomingMessage> {
+  const { method = 'POST', path = '/files/mcp', headers = [], host = `127.0.0.1:${port}`, body } = request;
+  const all = [...(host === null ? [] : ['Host', host]), ...headers];
+  if (body !== undefined) all.push('Content-Length', String(Buffer.byteLength(body)));
+  const outgoing = http.request({
+    host: '127.0.0.1',
+    port,
+    method,
+    path,
+    headers: all,
+    agent: request.agent ?? false,
+    setHost: false,
+  });
+  outgoing.end(body);
+  const [response] = (await once(outgoing, 'response')) as [http.IncomingMessage];
+  return response;
+}
+
+export interface ClientAnswer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer;
+}
+
+/** Sends a request and reads the whole answer. */
+export async function send(port: number, request: ClientRequest = {}): Promise<ClientAnswer> {
+  const response = await open(port, request);
+  const chunks: Buffer[] = [];
+  for await (const chunk of response) chunks.push(chunk as Buffer);
+  return { status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) };
+}
+
+export function callTool(id: number | string, name = 'read', args: unknown = {}): string {
+  return JSON.stringify({ jsonrpc: '2.0', id, method: 'tools/call', params: { name, arguments: args } });
+}
+
+/** Reads a stream up to a text, and gives what came before and with it. */
+export function streamReader(response: http.IncomingMessage): (until: string) => Promise<string> {
+  const chunks = response[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  let seen = '';
+  return async (until) => {
+    while (!seen.includes(until)) {
+      const { value, done } = await chunks.next();
+      if (done === true) throw new Error(`the stream ended before ${until}: ${seen}`);
+      seen += value.toString();
+    }
+    const end = seen.indexOf(until) + until.length;
+    const part = seen.slice(0, end);
+    seen = seen.slice(end);
+    return part;
+  };
+}
+
+/** A connection that is written by hand. */
+export async function raw(
+  t: TestContext,
+  port: number,
+  text: string,
+): Promise<{ socket: Socket; rest: Promise<string> }> {
+  const socket = connect(port, '127.0.0.1');
+  t.after(() => socket.destroy());
+  await once(socket, 'connect');
+  let seen = '';
+  socket.on('data', (chunk: Buffer) => (seen += chunk.toString()));
+  socket.on('error', () => {});
+  socket.write(text);
+  const rest = new Promise<string>((resolve) => socket.on('close', () => resolve(seen)));
+  return { socket, rest };
+}

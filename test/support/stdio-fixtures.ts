@@ -1,0 +1,182 @@
+/** What the tests of the stdio door share: a gate to script, a client's end of the pipes, a clock to turn. */
+import { createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type { Schedule } from '../../src/proxy/child.ts';
+import type { Direction, Gate, Origin, Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
+import type { NotificationMessage, RequestMessage } from '../../src/proxy/message.ts';
+import type { Diagnostics } from '../../src/telemetry/diagnostics.ts';
+
+export const SCRIPTED_SERVER = fileURLToPath(new URL('scripted-stdio-server.ts', import.meta.url));
+
+export const ORIGIN: Origin = {
+  server: { name: 'files' },
+  transport: 'pipe',
+  identity: { source: 'stdio' },
+  claimed: {},
+};
+
+export interface Asked {
+  readonly message: RequestMessage | NotificationMessage;
+  readonly origin: Origin;
+  readonly direction: Direction;
+}
+
+/** A gate that says what `allows` says, and remembers. */
+export interface ScriptedGate extends Gate {
+  readonly asked: Asked[];
+  readonly rejected: Rejection[];
+  /** Outcomes in the order they came, each `ID STATUS ERROR-TYPE`. */
+  readonly settled: string[];
+  readonly outcomes: Outcome[];
+}
+
+export function scriptedGate(
+  allows: (asked: Asked) => boolean | Promise<boolean> = () => true,
+): ScriptedGate {
+  const gate: ScriptedGate = {
+    asked: [],
+    rejected: [],
+    settled: [],
+    outcomes: [],
+    async decide(message, origin, direction): Promise<Ruling> {
+      const asked = { message, origin, direction };
+      gate.asked.push(asked);
+      const id = message.kind === 'request' ? message.id.json : null;
+      if (!(await allows(asked))) {
+        const body =
+          id === null
+            ? undefined
+            : Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":{"code":1,"message":"no"}}`);
+        return { forward: false, answer: { httpStatus: 200, body } };
+      }
+      const settle = (outcome: Outcome): void => {
+        gate.settled.push(
+          [id, outcome.status, outcome.errorType].filter((part) => part !== undefined).join(' '),
+        );
+        gate.outcomes.push(outcome);
+      };
+      return { forward: true, trace: { traceparent: '' }, settle };
+    },
+    reject(rejection) {
+      gate.rejected.push(rejection);
+      const id = rejection.id?.json ?? 'null';
+      return {
+        httpStatus: 400,
+        body: Buffer.from(`{"jsonrpc":"2.0","id":${id},"error":{"code":2,"message":"bad"}}`),
+      };
+    },
+  };
+  return gate;
+}
+
+export interface Notes extends Diagnostics {
+  readonly lines: string[];
+}
+
+export function notes(): Notes {
+  const lines: string[] = [];
+  const note = (text: string): void => void lines.push(text);
+  return { lines, error: note, warn: note, info: note, debug: note };
+}
+
+/** The client's end of a door: what it writes, and the lines it gets. */
+export class Client {
+  readonly stdin = new PassThrough();
+  readonly stdout = new PassThrough();
+  readonly stderr = new PassThrough();
+  readonly got: string[] = [];
+  #waiting: (() => void) | undefined;
+
+  constructor() {
+    const lines = createInterface({ input: this.stdout });
+    lines.on('line', (line) => {
+      this.got.push(line);
+      this.#waiting?.();
+    });
+    // It hands on the errors of its input, which are the door's to handle.
+    lines.on('error', () => undefined);
+  }
+
+  send(...messages: readonly (object | string)[]): void {
+    for (const message of messages) {
+      this.stdin.write(
+        typeof message === 'string' ? message : `${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`,
+      );
+    }
+  }
+
+  /** The first line that holds the text; waits for it. */
+  async line(text: string): Promise<string> {
+    for (;;) {
+      const found = this.got.find((line) => line.includes(text));
+      if (found !== undefined) return found;
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
+  }
+}
+
+export function call(id: number | string, name: string, args: Readonly<Record<string, string>> = {}): object {
+  return { id, method: 'tools/call', params: { name, arguments: args } };
+}
+
+/** A clock that stands still until it is turned. */
+export function manualClock(): { readonly schedule: Schedule; turn(ms: number): void } {
+  let nowMs = 0;
+  const timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
+  return {
+    schedule(delayMs, run) {
+      const timer = { atMs: nowMs + delayMs, run };
+      timers.add(timer);
+      return () => void timers.delete(timer);
+    },
+    turn(ms) {
+      nowMs += ms;
+      for (const timer of [...timers].filter(({ atMs }) => atMs <= nowMs)) {
+        timers.delete(timer);
+        timer.run();
+      }
+    },
+  };
+}
+
+/** Sees processes come and go: a scripted server holds a connection for as long as it lives. */
+export interface Presence {
+  readonly port: string;
+  /** Resolves when a process of that name has come. */
+  arrived(name: string): Promise<void>;
+  /** Resolves when it has died. */
+  gone(name: string): Promise<void>;
+  close(): void;
+}
+
+export async function watchPresence(): Promise<Presence> {
+  const arrivals = new Map<string, PromiseWithResolvers<void>>();
+  const departures = new Map<string, PromiseWithResolvers<void>>();
+  const of = (map: typeof arrivals, name: string): PromiseWithResolvers<void> => {
+    const known = map.get(name) ?? Promise.withResolvers<void>();
+    map.set(name, known);
+    return known;
+  };
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (data: Buffer) => {
+      const name = data.toString().trim();
+      of(arrivals, name).resolve();
+      socket.once('close', () => of(departures, name).resolve());
+    });
+  });
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve);
+  });
+  const address = server.address();
+  return {
+    port: String(typeof address === 'object' ? address?.port : ''),
+    arrived: (name) => of(arrivals, name).promise,
+    gone: (name) => of(departures, name).promise,
+    close: () => server.close(),
+  };
+}
