@@ -28,7 +28,11 @@ export const ERRORS = {
   parse_size: { text: 'The message is larger than {max} bytes.', http: 413, rpc: -32600 },
   parse_batch: { text: 'Batches are not accepted: send one message at a time.', http: 400, rpc: -32600 },
   parse_envelope: { text: 'Not a JSON-RPC 2.0 message: {detail}.', http: 400, rpc: -32600 },
-  parse_params: { text: 'The parameters of {method} are not of the required form: {detail}.', http: 400, rpc: -32602 },
+  parse_params: {
+    text: 'The parameters of {method} are not of the required form: {detail}.',
+    http: 400,
+    rpc: -32602,
+  },
   header_mismatch: { text: 'The header {header} does not agree with the body.', http: 400, rpc: -32020 },
 
   // What the doors refuse.
@@ -40,7 +44,11 @@ export const ERRORS = {
 
   // What policy and the method table refuse, where the method has no result to say it in.
   denied: { text: '{detail}', http: 200, rpc: -31403 },
-  method_unknown: { text: 'Method {method} is not known to this proxy, so it was denied.', http: 200, rpc: -32601 },
+  method_unknown: {
+    text: 'Method {method} is not known to this proxy, so it was denied.',
+    http: 200,
+    rpc: -32601,
+  },
   audit_unavailable: {
     text: 'The decision could not be recorded, so the call was not made.',
     http: 200,
@@ -51,7 +59,11 @@ export const ERRORS = {
 
   // What goes wrong behind us.
   upstream_unreachable: { text: 'The server {server} cannot be reached: {detail}.', http: 200, rpc: -31502 },
-  upstream_redirect: { text: 'The server {server} answered with a redirect, which is not followed.', http: 200, rpc: -31502 },
+  upstream_redirect: {
+    text: 'The server {server} answered with a redirect, which is not followed.',
+    http: 200,
+    rpc: -31502,
+  },
   upstream_broken: { text: 'The server {server} broke off its answer: {detail}.', http: 200, rpc: -31502 },
 
   // What the command line and the files get wrong.

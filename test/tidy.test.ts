@@ -25,7 +25,10 @@ const LAYERS = [
 const LINES_MAX = 400;
 
 function trackedFiles(): string[] {
-  return execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' })
+  return execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  })
     .split('\n')
     .filter((file) => file !== '' && exists(file));
 }
@@ -94,7 +97,9 @@ describe('the house', () => {
   });
 
   test(`no code file is longer than ${LINES_MAX} lines`, () => {
-    const long = code.map((file) => [file, read(file).split('\n').length - 1] as const).filter(([, lines]) => lines > LINES_MAX);
+    const long = code
+      .map((file) => [file, read(file).split('\n').length - 1] as const)
+      .filter(([, lines]) => lines > LINES_MAX);
     assert.deepEqual(long, []);
   });
 
@@ -104,17 +109,32 @@ describe('the house', () => {
   });
 
   test('nothing but the command line exits the process or writes to the console', () => {
-    const loud = sources.filter((file) => !file.startsWith('src/cli/') && /\bprocess\.exit\(|\bconsole\./.test(read(file)));
+    const loud = sources.filter(
+      (file) => !file.startsWith('src/cli/') && /\bprocess\.exit\(|\bconsole\./.test(read(file)),
+    );
     assert.deepEqual(loud, []);
   });
 
   test('the top level holds what the design names and nothing else', () => {
-    const top = new Set(files.map((file) => file.split('/')[0] ?? '').filter((name) => !name.startsWith('.')));
+    const top = new Set(
+      files.map((file) => file.split('/')[0] ?? '').filter((name) => !name.startsWith('.')),
+    );
     const allowed = new Set([
-      'src', 'collector-config', 'test', 'package.json', 'package-lock.json', 'tsconfig.json', 'docker-compose.yml',
-      'README.md', 'LICENSE', 'CHANGELOG.md',
+      'src',
+      'collector-config',
+      'test',
+      'package.json',
+      'package-lock.json',
+      'tsconfig.json',
+      'docker-compose.yml',
+      'README.md',
+      'LICENSE',
+      'CHANGELOG.md',
     ]);
-    assert.deepEqual([...top].filter((name) => !allowed.has(name)), []);
+    assert.deepEqual(
+      [...top].filter((name) => !allowed.has(name)),
+      [],
+    );
   });
 
   test('every dependency is pinned exactly', () => {
@@ -127,10 +147,14 @@ describe('the house', () => {
 
   test('the tree holds one @opentelemetry/core, so that the SDK reports errors to the handler that we set', () => {
     const lock = JSON.parse(read('package-lock.json')) as { packages: Record<string, { version?: string }> };
-    const cores = Object.keys(lock.packages).filter((path) => path.endsWith('node_modules/@opentelemetry/core'));
+    const cores = Object.keys(lock.packages).filter((path) =>
+      path.endsWith('node_modules/@opentelemetry/core'),
+    );
     assert.deepEqual(cores, ['node_modules/@opentelemetry/core']);
     for (const name of ['api', 'sdk-logs', 'resources']) {
-      const copies = Object.keys(lock.packages).filter((path) => path.endsWith(`node_modules/@opentelemetry/${name}`));
+      const copies = Object.keys(lock.packages).filter((path) =>
+        path.endsWith(`node_modules/@opentelemetry/${name}`),
+      );
       assert.equal(copies.length, 1, `${name}: ${copies.join(', ')}`);
     }
   });

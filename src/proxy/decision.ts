@@ -6,7 +6,7 @@ import type { Fields } from '../event/vocabulary.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { Origin, Outcome } from './gate.ts';
-import type { Call, NotificationMessage, RequestMessage } from './message.ts';
+import type { Call, NotificationMessage, RequestMessage } from './message/message.ts';
 
 export interface Decided {
   readonly verdict: Verdict;

@@ -5,7 +5,7 @@
 import type { ErrorCode, ErrorDetails } from '../errors.ts';
 import type { OutcomeStatus, Reason } from '../event/vocabulary.ts';
 import type { Claimed, Identity } from '../identity/identity.ts';
-import type { Id, NotificationMessage, RequestMessage } from './message.ts';
+import type { Id, NotificationMessage, RequestMessage } from './message/message.ts';
 
 /** Where messages come from; constant for one HTTP exchange or one stdio connection. */
 export interface Origin {

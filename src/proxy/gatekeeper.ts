@@ -11,11 +11,11 @@ import type { Verdict } from '../policy/verdict.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { Metrics, Operation } from '../telemetry/metrics.ts';
 import type { RequestTrace, Tracing } from '../telemetry/tracing.ts';
-import { errorAnswer, toolDenial } from './answer.ts';
+import { errorAnswer, toolDenial } from './message/answer.ts';
 import { decisionFields, originFields, outcomeFields, targetOf } from './decision.ts';
 import type { Answer, Direction, Forward, Gate, Origin, Outcome, Refuse, Rejection, Ruling } from './gate.ts';
-import type { NotificationMessage, RequestMessage } from './message.ts';
-import { lookupMethod, type MethodRow } from './methods.ts';
+import type { NotificationMessage, RequestMessage } from './message/message.ts';
+import { lookupMethod, type MethodRow } from './message/methods.ts';
 
 export interface GateOptions {
   /** The policy in force now; read once per message. */

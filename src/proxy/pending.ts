@@ -3,7 +3,7 @@
  * client POSTs its response), and calls whose stream ended before their answer (the client resumes with a GET).
  */
 import type { Direction, Forward } from './gate.ts';
-import type { Id } from './message.ts';
+import type { Id } from './message/message.ts';
 
 export interface PendingKey {
   /** Which way the request went. */

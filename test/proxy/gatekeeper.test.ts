@@ -6,7 +6,11 @@ import { ANONYMOUS } from '../../src/identity/identity.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
 import type { Origin, Ruling } from '../../src/proxy/gate.ts';
 import { createGate } from '../../src/proxy/gatekeeper.ts';
-import { parseMessage, type NotificationMessage, type RequestMessage } from '../../src/proxy/message.ts';
+import {
+  parseMessage,
+  type NotificationMessage,
+  type RequestMessage,
+} from '../../src/proxy/message/message.ts';
 import { stderrDiagnostics } from '../../src/telemetry/diagnostics.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { createTracing } from '../../src/telemetry/tracing.ts';

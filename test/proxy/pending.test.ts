@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Forward, Outcome } from '../../src/proxy/gate.ts';
-import { HTTP_LIMITS, httpLimits } from '../../src/proxy/http-limits.ts';
+import { HTTP_LIMITS, httpLimits } from '../../src/proxy/http/limits.ts';
 import { createPending, type PendingKey } from '../../src/proxy/pending.ts';
 
 function ruling(): Forward & { outcomes: Outcome[] } {

@@ -5,10 +5,10 @@ import { connect, type AddressInfo, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { errorRow } from '../../src/errors.ts';
 import { ANONYMOUS } from '../../src/identity/identity.ts';
-import { errorAnswer, toolDenial } from '../../src/proxy/answer.ts';
+import { errorAnswer, toolDenial } from '../../src/proxy/message/answer.ts';
 import type { Direction, Gate, Origin, Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
-import { createHttpDoor, type HttpDoor, type HttpDoorOptions } from '../../src/proxy/http-door.ts';
-import type { NotificationMessage, RequestMessage } from '../../src/proxy/message.ts';
+import { createHttpDoor, type HttpDoor, type HttpDoorOptions } from '../../src/proxy/http/door.ts';
+import type { NotificationMessage, RequestMessage } from '../../src/proxy/message/message.ts';
 
 type Judged = RequestMessage | NotificationMessage;
 

@@ -3,9 +3,9 @@ import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { Schedule } from '../../src/proxy/child.ts';
+import type { Schedule } from '../../src/proxy/stdio/child.ts';
 import type { Direction, Gate, Origin, Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
-import type { NotificationMessage, RequestMessage } from '../../src/proxy/message.ts';
+import type { NotificationMessage, RequestMessage } from '../../src/proxy/message/message.ts';
 import type { Diagnostics } from '../../src/telemetry/diagnostics.ts';
 
 export const SCRIPTED_SERVER = fileURLToPath(new URL('scripted-stdio-server.ts', import.meta.url));

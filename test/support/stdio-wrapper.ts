@@ -2,7 +2,7 @@
  * A whole wrapper as a process of its own, for tests that kill it: the arguments are the command to wrap. Allows
  * everything.
  */
-import { runStdioDoor } from '../../src/proxy/stdio-door.ts';
+import { runStdioDoor } from '../../src/proxy/stdio/door.ts';
 import { ORIGIN, notes, scriptedGate } from './stdio-fixtures.ts';
 
 const [command = '', ...args] = process.argv.slice(2);

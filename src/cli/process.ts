@@ -1,0 +1,28 @@
+/** What the long-running verbs take from the process: signals and a voice. */
+import { VerdictError } from '../errors.ts';
+import { LEVELS, stderrDiagnostics, type Diagnostics, type Level } from '../telemetry/diagnostics.ts';
+import type { Io } from './verb.ts';
+
+/**
+ * Aborted on the first SIGTERM, SIGINT or SIGHUP. A second one ends the process at once, for whoever cannot wait.
+ */
+export function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      if (controller.signal.aborted) process.exit(1);
+      controller.abort(name);
+    });
+  }
+  return controller.signal;
+}
+
+/** @param given `--log-level`; before it comes OTEL_LOG_LEVEL, after both the verb's own default */
+export function diagnosticsFor(io: Io, given: string | undefined, fallback: Level): Diagnostics {
+  const wanted = given ?? io.env['OTEL_LOG_LEVEL']?.toLowerCase();
+  const level = LEVELS.find((candidate) => candidate === wanted);
+  if (given !== undefined && level === undefined) {
+    throw new VerdictError('usage', { detail: `--log-level must be one of ${LEVELS.join(', ')}` });
+  }
+  return stderrDiagnostics(level ?? fallback, (line) => void io.stderr.write(line));
+}

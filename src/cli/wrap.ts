@@ -1,0 +1,73 @@
+/** `wrap`: a policy proxy around one stdio server. */
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { SHUTDOWN_TIMEOUT_MS, defaultKeysDirectory } from '../config.ts';
+import { VerdictError } from '../errors.ts';
+import { childEnvironment } from '../proxy/stdio/child.ts';
+import { runWrap } from '../service.ts';
+import { diagnosticsFor, stopSignal } from './process.ts';
+import type { Io, Verb } from './verb.ts';
+
+const HELP = `Usage: mcp-verdict wrap --policy FILE [--server NAME] [--agent NAME] -- COMMAND [ARGS...]
+
+Starts COMMAND as an MCP server and stands between it and the client on stdin and stdout. Every message is decided
+by the policy before it goes on.
+
+  --policy FILE         a policy file; may be given several times
+  --server NAME         what the policy calls this server: rules name tools as NAME/tool (default: local)
+  --agent NAME          who the client is; recorded, and matched by {agent: NAME} in the policy
+  --keys-directory DIR  where the key for argument digests is kept
+  --log-level LEVEL     none, error, warn (default), info or debug; on stderr (also OTEL_LOG_LEVEL)
+
+The exit code is COMMAND's own. Decisions go where OTEL_EXPORTER_OTLP_ENDPOINT says.
+
+Examples:
+  mcp-verdict wrap --policy policy.yaml --server files --agent claude-code -- \\
+    npx -y @modelcontextprotocol/server-filesystem /srv
+  claude mcp add files -- mcp-verdict wrap --policy /etc/mcp/policy.yaml --server files -- my-server
+`;
+
+export const wrapVerb: Verb = { name: 'wrap', summary: 'stand in front of a stdio server', help: HELP, run };
+
+/** What a shell reports for a process that a signal ended is 128 and the signal's number; this is SIGTERM's. */
+const ENDED_BY_SIGNAL = 143;
+
+async function run(args: readonly string[], io: Io): Promise<number> {
+  const split = args.indexOf('--');
+  const [command, ...rest] = split === -1 ? [] : args.slice(split + 1);
+  if (command === undefined) {
+    throw new VerdictError('usage', { detail: 'wrap needs the command of a server after --' });
+  }
+  const { values } = parseArgs({
+    args: args.slice(0, split),
+    options: {
+      policy: { type: 'string', multiple: true },
+      server: { type: 'string', default: 'local' },
+      agent: { type: 'string' },
+      'keys-directory': { type: 'string' },
+      'log-level': { type: 'string' },
+    },
+  });
+  if (values.policy === undefined) throw new VerdictError('usage', { detail: 'wrap needs --policy FILE' });
+  const stop = stopSignal();
+  const end = await runWrap({
+    policyFiles: values.policy.map((file) => resolve(io.cwd, file)),
+    keysDirectory: values['keys-directory'] ?? defaultKeysDirectory(io.env),
+    env: io.env,
+    cwd: io.cwd,
+    diagnostics: diagnosticsFor(io, values['log-level'], 'warn'),
+    server: values.server,
+    agent: values.agent,
+    command,
+    args: rest,
+    stdin: io.stdin,
+    stdout: io.stdout,
+    stderr: io.stderr,
+    childEnv: childEnvironment(io.env),
+    shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS,
+    signal: stop,
+  });
+  // Being told to stop is not a failure, whatever the child made of it.
+  if (stop.aborted) return 0;
+  return end.code ?? ENDED_BY_SIGNAL;
+}

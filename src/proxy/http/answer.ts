@@ -1,0 +1,72 @@
+/** An upstream's answer that is one JSON body, on its way to the client. */
+import type { IncomingMessage } from 'node:http';
+import type { ErrorCode, ErrorDetails } from '../../errors.ts';
+import { readAnswer } from '../message/answer-reader.ts';
+import type { Outcome } from '../gate.ts';
+import { readBody } from './body.ts';
+import { fail, type Exchange, type Relay } from './exchange.ts';
+import { answerHeaders } from './headers.ts';
+import { isSuccess, statusOf } from './upstream.ts';
+
+/**
+ * A body is read whole before any of it goes on: it could be a request of the server's own, or two messages in
+ * one, and no client can use half of a JSON text anyway.
+ */
+export async function relayBody(relay: Relay, exchange: Exchange, response: IncomingMessage): Promise<void> {
+  const { client, ruling } = exchange;
+  const httpStatus = statusOf(response);
+  const body = await readBody(response, relay.limits.answerBytesMax);
+  if (!body.ok) {
+    response.destroy();
+    const detail =
+      body.why === 'size' ? `it is larger than ${relay.limits.answerBytesMax} bytes` : 'connection lost';
+    const errorType = body.why === 'size' ? 'parse_size' : 'ECONNRESET';
+    fail(relay, exchange, { code: 'upstream_broken', detail, errorType, httpStatus });
+    return;
+  }
+  const judged = judgeBody(exchange, body.bytes, response);
+  if (!judged.ok) {
+    relay.gate.reject({ reason: 'parse', ...judged, origin: exchange.origin, id: null });
+    fail(relay, exchange, {
+      code: 'upstream_broken',
+      detail: 'not an answer',
+      errorType: 'parse',
+      httpStatus,
+    });
+    return;
+  }
+  ruling?.settle({ ...judged.outcome, size: body.bytes.length, httpStatus });
+  const headers = answerHeaders(response.headers);
+  // 204 has no body by definition, and node:http refuses a length there (RFC 9110, section 8.6).
+  if (httpStatus !== 204) headers['content-length'] = String(judged.bytes.length);
+  client.writeHead(httpStatus, headers).end(judged.bytes);
+}
+
+type Judged =
+  | { readonly ok: true; readonly outcome: Outcome; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly code: ErrorCode; readonly details: ErrorDetails };
+
+/** Whether a body may go to the client, and what it says of the call. */
+function judgeBody({ message }: Exchange, bytes: Uint8Array, response: IncomingMessage): Judged {
+  const status = statusOf(response);
+  const failed: Outcome = { status: 'transport_error', errorType: String(status) };
+  if (bytes.length === 0) {
+    return { ok: true, bytes, outcome: isSuccess(response) ? { ...failed, errorType: 'no_answer' } : failed };
+  }
+  const answer = readAnswer(bytes, { bytesMax: bytes.length });
+  if (answer.kind === 'message') {
+    const details = { detail: `${answer.message.method} came as the answer to a request` };
+    return { ok: false, code: 'parse_envelope', details };
+  }
+  if (answer.kind === 'refused') {
+    // Error pages pass: clients take no message from them.
+    if (!isSuccess(response)) return { ok: true, bytes, outcome: failed };
+    // Nobody waits for a body here, so what cannot be read is left out.
+    if (message?.kind !== 'request') return { ok: true, bytes: new Uint8Array(), outcome: failed };
+    return { ok: false, code: answer.code, details: answer.details };
+  }
+  if (!isSuccess(response) && answer.outcome.status !== 'rpc_error')
+    return { ok: true, bytes, outcome: failed };
+  const ours = message?.kind === 'request' && (answer.id === null || answer.id.json === message.id.json);
+  return { ok: true, bytes, outcome: ours ? answer.outcome : { ...failed, errorType: 'id_mismatch' } };
+}

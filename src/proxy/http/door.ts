@@ -1,0 +1,149 @@
+/**
+ * The HTTP side of the proxy: serves Streamable HTTP (MCP 2025-11-25 and 2026-07-28, transports) at `/SERVER/mcp`
+ * and relays what the gate lets through. It owns no session: what the upstream says of one goes through.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { VerdictError } from '../../errors.ts';
+import type { HttpCredentials } from '../../identity/authenticate.ts';
+import type { Authentication } from '../../identity/identity.ts';
+import type { Diagnostics } from '../../telemetry/diagnostics.ts';
+import type { Gate } from '../gate.ts';
+import { serve, type HttpDesk } from './desk.ts';
+import type { GiveUp } from './exchange.ts';
+import { httpLimits, type HttpLimits } from './limits.ts';
+import { createUpstreamClient, errorCode, type HttpUpstream } from './upstream.ts';
+import type { MessageLimits } from '../message/message.ts';
+import { createPending } from '../pending.ts';
+
+export interface HttpDoorOptions {
+  readonly gate: Gate;
+  /** By the name that stands in the path. */
+  readonly servers: ReadonlyMap<string, HttpUpstream>;
+  readonly authenticate: (credentials: HttpCredentials) => Authentication | Promise<Authentication>;
+  /** Port 0 takes a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly limits?: Partial<HttpLimits> | undefined;
+  readonly messageLimits?: Partial<MessageLimits> | undefined;
+  /** Further values of Host: `name` or `name:port`. Off loopback these are the only good ones. */
+  readonly allowedHosts?: readonly string[] | undefined;
+  /** Origins whose pages may call. */
+  readonly allowedOrigins?: readonly string[] | undefined;
+  readonly diagnostics: Diagnostics;
+}
+
+export interface HttpDoor {
+  /** Throws `listen_failed`. */
+  listen(): Promise<{ readonly host: string; readonly port: number }>;
+  /**
+   * Takes no new connections, refuses new requests, ends open streams, lets calls in flight finish until the
+   * deadline, then gives them up. Resolves when nothing is open any more. Calls after the first wait for it.
+   */
+  close(deadlineMs: number): Promise<void>;
+}
+
+/** Throws `config_invalid` for a limit out of its range. */
+export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
+  const { gate, diagnostics, listen } = options;
+  const limits = httpLimits(options.limits);
+  const pending = createPending(limits.pendingMax);
+  const upstreams = createUpstreamClient(limits);
+  const desk: HttpDesk = {
+    relay: { gate, upstreams, pending, limits, diagnostics },
+    admission: {
+      servers: options.servers,
+      authenticate: options.authenticate,
+      guard: {
+        listenHost: listen.host,
+        allowedHosts: options.allowedHosts ?? [],
+        allowedOrigins: options.allowedOrigins ?? [],
+      },
+    },
+    messageLimits: options.messageLimits ?? {},
+    open: new Set(),
+    closing: false,
+  };
+  const server = createHttpServer(limits, (request, client) => {
+    serve(desk, request, client);
+  });
+  const shut = async (deadlineMs: number): Promise<void> => {
+    desk.closing = true;
+    const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
+    await finish(desk, deadlineMs);
+    server.closeAllConnections();
+    await stopped;
+    pending.close();
+    upstreams.close();
+  };
+  let closed: Promise<void> | undefined;
+  return {
+    listen: () => startListening(server, listen),
+    close: (deadlineMs) => (closed ??= shut(deadlineMs)),
+  };
+}
+
+function createHttpServer(
+  limits: HttpLimits,
+  onRequest: (request: IncomingMessage, client: ServerResponse) => void,
+): Server {
+  const options = {
+    headersTimeout: limits.headersTimeoutMs,
+    // Ends when the request is whole, so an answer may stream for days.
+    requestTimeout: limits.bodyTimeoutMs,
+    connectionsCheckingInterval: Math.min(CHECK_INTERVAL_MS, limits.headersTimeoutMs),
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    maxHeaderSize: limits.headerBytesMax,
+    insecureHTTPParser: false,
+    // A request without Host gets our own refusal, which is recorded.
+    requireHostHeader: false,
+    noDelay: true,
+  };
+  const server = createServer(options, onRequest);
+  // Node would drop what comes after the 2,000th field in silence: a second Host could hide there. The size limit
+  // bounds their number.
+  server.maxHeadersCount = 0;
+  return server;
+}
+
+/** How often node:http looks for connections that are too slow. */
+const CHECK_INTERVAL_MS = 1_000;
+
+function startListening(
+  server: Server,
+  { host, port }: { readonly host: string; readonly port: number },
+): Promise<{ host: string; port: number }> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => {
+      const details = { address: `${host}:${port}`, detail: errorCode(error) };
+      reject(new VerdictError('listen_failed', details, { cause: error }));
+    });
+    server.listen(port, host, () => {
+      const address = server.address();
+      resolve({ host, port: typeof address === 'object' && address !== null ? address.port : port });
+    });
+  });
+}
+
+/** For what is given up to record its outcome. Bounded, since a decision may hang on a dead recorder. */
+const GIVE_UP_MS = 1_000;
+
+/** Waits for what is open, as far as it has an end of its own and the deadline allows. */
+async function finish(desk: HttpDesk, deadlineMs: number): Promise<void> {
+  const reason: GiveUp = 'shutdown';
+  for (const visit of desk.open) if (visit.openEnded) visit.controller.abort(reason);
+  await atMost(deadlineMs, allDone(desk));
+  for (const visit of desk.open) visit.controller.abort(reason);
+  await atMost(GIVE_UP_MS, allDone(desk));
+}
+
+async function allDone(desk: HttpDesk): Promise<void> {
+  while (desk.open.size > 0) await Promise.all([...desk.open].map((visit) => visit.done));
+}
+
+async function atMost(timeMs: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const over = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, timeMs);
+  });
+  await Promise.race([work, over]);
+  clearTimeout(timer);
+}

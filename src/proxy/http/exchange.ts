@@ -1,0 +1,96 @@
+/** One request of a client on its way to an upstream and back, and all the ways in which that can end early. */
+import type { ServerResponse } from 'node:http';
+import { errorRow, type ErrorCode, type ErrorDetails } from '../../errors.ts';
+import type { Diagnostics } from '../../telemetry/diagnostics.ts';
+import { errorAnswer } from '../message/answer.ts';
+import type { Forward, Gate, Origin } from '../gate.ts';
+import type { HttpLimits } from './limits.ts';
+import type { HttpUpstream, UpstreamClient } from './upstream.ts';
+import type { Message } from '../message/message.ts';
+import type { Pending } from '../pending.ts';
+
+/** What all exchanges of a door share. */
+export interface Relay {
+  readonly gate: Gate;
+  readonly upstreams: UpstreamClient;
+  readonly pending: Pending;
+  readonly limits: HttpLimits;
+  readonly diagnostics: Diagnostics;
+}
+
+/** Why an exchange is given up before its end; the reason of `Exchange.signal`. */
+export type GiveUp = 'client_closed' | 'shutdown';
+
+/** A request that may go on. Its `settle` is called whatever happens, with the outcome as far as it is known. */
+export interface Exchange {
+  readonly upstream: HttpUpstream;
+  readonly origin: Origin;
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  /** For the upstream, complete. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** What is POSTed: its bytes go out as they came in. */
+  readonly message: Message | undefined;
+  /** What the gate said of the message; none for GET, DELETE and responses. */
+  readonly ruling: Forward | undefined;
+  readonly client: ServerResponse;
+  /** A stream without an end of its own, which the door ends when it closes. */
+  readonly openEnded: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Why an exchange failed. `detail` is for people, `errorType` for the outcome. */
+export interface Failure {
+  readonly code: Extract<ErrorCode, `upstream_${string}`>;
+  readonly detail: string;
+  readonly errorType: string;
+  readonly httpStatus?: number | undefined;
+}
+
+/** Records a failed exchange and tells the client, as far as that is still possible. */
+export function fail(relay: Relay, exchange: Exchange, failure: Failure): void {
+  const { client, message, ruling, signal, upstream } = exchange;
+  if (signal.aborted) {
+    giveUp(exchange);
+    return;
+  }
+  ruling?.settle({
+    status: 'transport_error',
+    errorType: failure.errorType,
+    httpStatus: failure.httpStatus,
+  });
+  relay.diagnostics.warn(`server ${upstream.name}: ${failure.code}: ${failure.detail}`);
+  if (client.headersSent) {
+    // Half an answer must not look like a whole one.
+    client.destroy();
+    return;
+  }
+  const details: ErrorDetails = { server: upstream.name, detail: failure.detail };
+  const isRequest = message?.kind === 'request';
+  sendJson(client, {
+    // A client that waits for a response finds it in a 200; nothing else here has a response to wait for.
+    httpStatus: isRequest ? (errorRow(failure.code).http ?? 200) : 502,
+    body: errorAnswer(isRequest ? message.id : null, failure.code, details),
+  });
+}
+
+/** Ends an exchange that the client or the door has given up. */
+export function giveUp({ client, ruling, signal }: Exchange): void {
+  const reason: unknown = signal.reason;
+  const errorType = reason === 'shutdown' ? 'shutdown' : undefined;
+  ruling?.settle({ status: 'cancelled', errorType });
+  client.destroy();
+}
+
+/** Answers with one JSON body, or with none. */
+export function sendJson(
+  client: ServerResponse,
+  answer: { readonly httpStatus: number; readonly body: Uint8Array | undefined },
+): void {
+  const { httpStatus, body } = answer;
+  if (body === undefined) {
+    client.writeHead(httpStatus, { 'content-length': 0 }).end();
+    return;
+  }
+  client.writeHead(httpStatus, { 'content-type': 'application/json', 'content-length': body.length });
+  client.end(body);
+}

@@ -1,0 +1,53 @@
+/** The way of a request that may go on: to the upstream, and the answer back in the form that it has. */
+import type { IncomingMessage } from 'node:http';
+import { relayBody } from './answer.ts';
+import { fail, type Exchange, type Failure, type Relay } from './exchange.ts';
+import { relayStream } from './stream.ts';
+import { isSuccess, statusOf } from './upstream.ts';
+
+/** Sends a request on and its answer back. Never rejects; the client has an answer or a closed connection after. */
+export async function relayExchange(relay: Relay, exchange: Exchange): Promise<void> {
+  const { upstream, method, headers, message, signal } = exchange;
+  const sent = await relay.upstreams.send({ upstream, method, headers, body: message?.bytes, signal });
+  if (!sent.ok) {
+    const code = sent.connected ? 'upstream_broken' : 'upstream_unreachable';
+    fail(relay, exchange, { code, detail: sent.code, errorType: sent.code });
+    return;
+  }
+  const { response } = sent;
+  const refusal = unusable(response);
+  if (refusal !== undefined) {
+    // Nothing of it may be read as an answer, so the connection goes with it.
+    response.on('error', () => {});
+    response.destroy();
+    fail(relay, exchange, { ...refusal, httpStatus: response.statusCode });
+    return;
+  }
+  const ended = method === 'DELETE' && isSuccess(response);
+  if (ended && exchange.origin.sessionId !== undefined) {
+    relay.pending.endSession(upstream.name, exchange.origin.sessionId);
+  }
+  if (isEventStream(response)) await relayStream(relay, exchange, response);
+  else await relayBody(relay, exchange, response);
+}
+
+/** An answer that cannot be passed on whatever it holds: a redirect, or one that we cannot look into. */
+function unusable(response: IncomingMessage): Pick<Failure, 'code' | 'detail' | 'errorType'> | undefined {
+  const status = statusOf(response);
+  if (status >= 300 && status < 400) {
+    // Followed, it would carry our credentials to wherever the upstream points.
+    return { code: 'upstream_redirect', detail: String(status), errorType: String(status) };
+  }
+  const coding = response.headers['content-encoding'] ?? 'identity';
+  if (coding.toLowerCase() === 'identity') return undefined;
+  return {
+    code: 'upstream_broken',
+    detail: 'it is compressed, which was not asked for',
+    errorType: 'content_encoding',
+  };
+}
+
+/** As loosely as the loosest client: what one of them reads as a stream must be looked into as one. */
+function isEventStream(response: IncomingMessage): boolean {
+  return /text\/event-stream/i.test(response.headers['content-type'] ?? '');
+}

@@ -1,0 +1,72 @@
+/**
+ * The requests of one direction that have no answer yet. An answer is matched by its id, so an id may be open only
+ * once at a time (MCP, base protocol: a requestor never uses an id again within a session).
+ */
+import type { Forward, Outcome } from '../gate.ts';
+import { type Limit, limitOf } from '../limit.ts';
+import type { Id } from '../message/message.ts';
+
+/** Forwarded requests that may wait for their answer; over it the oldest is given up as `unknown`. */
+export const STDIO_OPEN_MAX: Limit = { default: 10_000, maximum: 1_000_000 };
+
+interface OpenRequest {
+  readonly id: Id;
+  /** Undefined until the gate has let it pass. */
+  forward: Forward | undefined;
+}
+
+export class OpenRequests {
+  readonly #openMax: number;
+  readonly #byId = new Map<string, OpenRequest>();
+
+  constructor(openMax?: number) {
+    this.#openMax = limitOf('openMax', STDIO_OPEN_MAX, openMax);
+  }
+
+  /** @returns false where the id is open already; then nothing is changed */
+  open(id: Id): boolean {
+    if (this.#byId.has(id.json)) return false;
+    if (this.#byId.size >= this.#openMax) this.#giveUpOldest();
+    this.#byId.set(id.json, { id, forward: undefined });
+    return true;
+  }
+
+  /** @returns false where the request has been closed in the meantime */
+  pass(id: Id, forward: Forward): boolean {
+    const request = this.#byId.get(id.json);
+    if (request === undefined) return false;
+    request.forward = forward;
+    return true;
+  }
+
+  /** `deciding`: not let through yet; `passed`: waits for its answer; undefined: not open. */
+  stateOf(idJson: string): 'deciding' | 'passed' | undefined {
+    const request = this.#byId.get(idJson);
+    if (request === undefined) return undefined;
+    return request.forward === undefined ? 'deciding' : 'passed';
+  }
+
+  /** Ends a request, with its outcome where it was let through. @returns false where it is not open */
+  close(idJson: string, outcome?: Outcome): boolean {
+    const request = this.#byId.get(idJson);
+    if (request === undefined) return false;
+    this.#byId.delete(idJson);
+    if (outcome !== undefined) request.forward?.settle(outcome);
+    return true;
+  }
+
+  /** Ends all. @returns the ids that will get no answer now */
+  closeAll(outcome: Outcome): Id[] {
+    const ids = [...this.#byId.values()].map((request) => request.id);
+    for (const id of ids) this.close(id.json, outcome);
+    return ids;
+  }
+
+  #giveUpOldest(): void {
+    for (const [idJson, request] of this.#byId) {
+      // One that is still being decided must stay: its ruling has yet to be obeyed. Their number has its own limit.
+      if (request.forward !== undefined) this.close(idJson, { status: 'unknown', errorType: 'evicted' });
+      return;
+    }
+  }
+}

@@ -1,0 +1,190 @@
+/**
+ * What a hostile agent sends: nothing of it may reach the upstream undecided, break the call's answer, lose the
+ * record, or poison the batch that the record travels in.
+ */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { AddressInfo } from 'node:net';
+import { after, before, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { startCli, type Running } from '../support/cli.ts';
+import { checkChains } from '../support/chain.ts';
+import { startOtlpReceiver, type OtlpReceiver } from '../support/otlp-receiver.ts';
+
+const POLICY = `
+apiVersion: mcp-verdict/v1
+kind: Policy
+metadata: {name: open, version: "1"}
+rules:
+  - {id: all, effect: allow, identities: [anonymous], tools: ["up/echo*"]}
+`;
+
+const call = (args: string, name = '"echo"'): string =>
+  `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":${name},"arguments":${args}}}`;
+
+/** Accepted, because they are JSON; each must give a whole record and an answer. */
+const ACCEPTED: readonly (readonly [string, string])[] = [
+  ['a key named constructor', '{"constructor":{"prototype":{}}}'],
+  ['a key named __proto__', '{"__proto__":{"admin":true}}'],
+  ['a number beyond every double', '{"n":1e400}'],
+  ['an integer beyond 2^53', '{"n":9007199254740993}'],
+  ['an integer beyond 2^63', '{"n":92233720368547758080}'],
+  ['1e300', '{"n":1e300}'],
+  ['minus zero', '{"n":-0}'],
+  ['NUL in a string', '{"s":"a\\u0000b"}'],
+  ['a lone surrogate', '{"s":"\\ud800","\\udc00":1}'],
+  ['line separators and terminal escapes', '{"s":"\\u2028\\u001b[2J\\u202e"}'],
+  ['a string of a megabyte', JSON.stringify({ s: 'x'.repeat(1_000_000) })],
+  [
+    '100,000 keys',
+    JSON.stringify(Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i]))),
+  ],
+  ['60 levels', `{"a":${'['.repeat(60)}${']'.repeat(60)}}`],
+];
+
+const REFUSED: readonly (readonly [string, string])[] = [
+  ['10,000 levels', call(`${'['.repeat(10_000)}${']'.repeat(10_000)}`)],
+  ['a duplicate key', call('{"a":1,"a":1}')],
+  ['a case variant of a key', call('{"path":1,"Path":2}')],
+  ['a duplicate name', call('{},"name":"other"')],
+  ['a batch', `[${call('{}')}]`],
+  ['arguments that are an array', call('[]')],
+  ['a name that is a number', call('{}', '5')],
+  ['params that are null', '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}'],
+  ['a method in another case', '{"jsonrpc":"2.0","id":1,"Method":"tools/call","params":{"name":"echo"}}'],
+  ['a truncated message', call('{}').slice(0, -1)],
+  ['two messages', `${call('{}')}${call('{}')}`],
+  ['an unknown envelope member', call('{}').replace('"id"', '"extra":1,"id"')],
+];
+
+describe('hostile messages over HTTP', () => {
+  const seen: Buffer[] = [];
+  let directory: string;
+  let upstream: Server;
+  let receiver: OtlpReceiver;
+  let proxy: Running;
+  let url: string;
+
+  before(async () => {
+    directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-hostile-'));
+    upstream = createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk: Buffer) => chunks.push(chunk));
+      request.on('end', () => {
+        seen.push(Buffer.concat(chunks));
+        response.setHeader('content-type', 'application/json');
+        response.end('{"jsonrpc":"2.0","id":1,"result":{"content":[]}}');
+      });
+    });
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    receiver = await startOtlpReceiver();
+    writeFileSync(join(directory, 'policy.yaml'), POLICY);
+    writeFileSync(
+      join(directory, 'verdict.yaml'),
+      `listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\nkeys: {directory: keys}\n` +
+        `servers: {up: {url: "http://127.0.0.1:${(upstream.address() as AddressInfo).port}/mcp"}}\n`,
+    );
+    proxy = startCli(['serve', '--config', join(directory, 'verdict.yaml')], {
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url, OTEL_BLRP_SCHEDULE_DELAY: '20' },
+    });
+    url = (await proxy.waitFor(/serving up at (\S+)/))[1]!;
+  });
+
+  after(async () => {
+    await proxy?.stop('SIGKILL');
+    upstream?.closeAllConnections();
+    upstream?.close();
+    await receiver?.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  const traces = new Map<string, string>();
+  const post = async (what: string, body: string | Uint8Array): Promise<{ status: number; text: string }> => {
+    const traceId = randomBytes(16).toString('hex');
+    traces.set(what, traceId);
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        accept: 'application/json',
+        traceparent: `00-${traceId}-${'1'.repeat(16)}-01`,
+      },
+      body,
+    });
+    return { status: response.status, text: await response.text() };
+  };
+
+  for (const [what, args] of ACCEPTED) {
+    test(`${what}: the call is made with the very bytes that were judged`, async () => {
+      const body = call(args);
+      seen.length = 0;
+      assert.equal((await post(what, body)).status, 200);
+      assert.deepEqual(seen.map(String), [body]);
+    });
+  }
+
+  for (const [what, body] of REFUSED) {
+    test(`${what}: refused, and the upstream sees nothing`, async () => {
+      seen.length = 0;
+      const { status, text } = await post(what, body);
+      assert.equal(status, 400);
+      assert.match(text, /"error":\{"code":-32/);
+      assert.deepEqual(seen, []);
+    });
+  }
+
+  test('invalid UTF-8, which parsers repair in different ways: refused', async () => {
+    seen.length = 0;
+    assert.equal((await post('utf8', Buffer.from(call('{"s":"\xff"}'), 'latin1'))).status, 400);
+    assert.deepEqual(seen, []);
+  });
+
+  test('what is forwarded is what was sent, byte for byte, for any spacing, escapes, numbers and key order', async () => {
+    const space = fc.stringMatching(/^[ \t\n\r]{0,3}$/);
+    const scalar = fc.oneof(
+      fc.constantFrom('1', '1.0', '1e2', '-0', '9007199254740993', '0.1e-7', 'true', 'null'),
+      fc.string({ maxLength: 8 }).map((text) => JSON.stringify(text).replace('/', '\\/')),
+      fc.constant('"\\u00e9\\u0041"'),
+    );
+    const member = fc
+      .tuple(fc.uuid(), space, scalar, space)
+      .map(([key, a, value, b]) => `${a}"${key}"${b}:${a}${value}${b}`);
+    const args = fc.array(member, { maxLength: 6 }).map((members) => `{${members.join(',')}}`);
+    await fc.assert(
+      fc.asyncProperty(args, space, async (text, outer) => {
+        const body = `${outer}${call(text)}${outer}`;
+        seen.length = 0;
+        assert.equal((await post('property', body)).status, 200);
+        assert.deepEqual(seen.map(String), [body]);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test('each of them has its record, whole, and no batch was lost', async () => {
+    assert.equal((await proxy.stop()).code, 0, proxy.stderr());
+    assert.doesNotMatch(proxy.stderr(), /LOST/);
+    const logs = receiver.logs();
+    assert.equal(checkChains(logs), 1);
+    for (const [what, effect, reason] of [
+      ...ACCEPTED.map(([what]) => [what, 'allow', 'rule'] as const),
+      ...REFUSED.map(([what]) => [what, 'deny', 'parse'] as const),
+      ['utf8', 'deny', 'parse'] as const,
+    ]) {
+      const decisions = logs.filter(
+        (log) => log.traceId === traces.get(what) && log.eventName === 'verdict.decision',
+      );
+      assert.equal(decisions.length, 1, what);
+      assert.equal(decisions[0]?.attributes['verdict.decision.effect'], effect, what);
+      assert.equal(decisions[0]?.attributes['verdict.decision.reason'], reason, what);
+      assert.ok(
+        String(decisions[0]?.body).length < 64_000,
+        `${what}: a record of ${String(decisions[0]?.body).length}`,
+      );
+    }
+  });
+});

@@ -1,0 +1,96 @@
+/** Runs the built command line, as a user would have it. */
+import assert from 'node:assert/strict';
+import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+export const CLI = join(ROOT, 'dist/cli/main.js');
+
+export interface Running {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  /** Resolves with the first match in stdout or stderr; rejects when the process ends before. */
+  waitFor(pattern: RegExp): Promise<RegExpExecArray>;
+  /** Resolves when the process has ended. */
+  readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+  stop(
+    signal?: NodeJS.Signals,
+  ): Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+}
+
+export interface CommandOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  readonly cwd?: string;
+}
+
+/** The environment of a user who has set nothing of ours. */
+export function plainEnvironment(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(OTEL_|MCP_VERDICT_)/.test(name)),
+  );
+}
+
+export function startCli(args: readonly string[], options: CommandOptions = {}): Running {
+  assert.ok(existsSync(CLI), 'dist is missing: npm run build');
+  return startCommand(process.execPath, [CLI, ...args], options);
+}
+
+export function startCommand(
+  command: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Running {
+  const child = spawn(command, args, {
+    cwd: options.cwd,
+    env: { ...plainEnvironment(), ...options.env },
+    stdio: 'pipe',
+  });
+  const texts = { stdout: '', stderr: '' };
+  const checks = new Set<() => void>();
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text;
+      for (const check of checks) check();
+    });
+  }
+  const ended = once(child, 'close').then(([code, signal]) => ({ code, signal }));
+  return {
+    child,
+    stdout: () => texts.stdout,
+    stderr: () => texts.stderr,
+    ended,
+    waitFor: (pattern) =>
+      new Promise((resolve, reject) => {
+        const check = (): void => {
+          const match = pattern.exec(texts.stdout) ?? pattern.exec(texts.stderr);
+          if (match === null) return;
+          checks.delete(check);
+          resolve(match);
+        };
+        checks.add(check);
+        check();
+        void ended.then(({ code }) =>
+          reject(new Error(`ended with ${code} before ${pattern}:\n${texts.stderr}`)),
+        );
+      }),
+    async stop(signal = 'SIGTERM') {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      return await ended;
+    },
+  };
+}
+
+/** Runs to the end and returns what came out. */
+export async function runCli(
+  args: readonly string[],
+  options: CommandOptions & { readonly input?: string } = {},
+) {
+  const running = startCli(args, options);
+  running.child.stdin.end(options.input ?? '');
+  const { code } = await running.ended;
+  return { code, stdout: running.stdout(), stderr: running.stderr() };
+}
