@@ -131,6 +131,10 @@ function checkReach(raw: ConfigFile, host: string, fault: Assembly['fault']): vo
       `${host} can be reached from outside without TLS; put "insecure: true" beside it if a TLS terminator stands in front`,
     );
   }
+  // Off loopback the Host header is all that tells our name from one that an attacker's DNS points at us.
+  if (!isLoopback(host) && (raw.allowed_hosts ?? []).length === 0) {
+    fault('/listen', `${host} needs allowed_hosts beside it: the HOST or HOST:PORT that callers use`);
+  }
   if (anonymous === 'allow' && !isLoopback(host)) {
     fault('/identity/anonymous', 'anonymous callers are only served on a loopback address');
   }

@@ -57,11 +57,12 @@ describe('verdict.yaml', () => {
       'an address that others can reach',
       `listen: 0.0.0.0:80\n${GOOD}`,
       {},
-      ['1:9 0.0.0.0 can be reached from outside'],
+      ['1:9 0.0.0.0 can be reached from outside', '1:9 0.0.0.0 needs allowed_hosts'],
     ],
     [
       'anonymous callers from outside',
-      GOOD.replace('{api_keys: k.yaml}', '{anonymous: allow}') + 'listen: 0.0.0.0:80\ninsecure: true\n',
+      GOOD.replace('{api_keys: k.yaml}', '{anonymous: allow}') +
+        'listen: 0.0.0.0:80\ninsecure: true\nallowed_hosts: [a]\n',
       {},
       ['4:23 anonymous callers'],
     ],
