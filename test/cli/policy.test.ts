@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { PassThrough } from 'node:stream';
+import { policyVerb } from '../../src/cli/policy.ts';
+import { VerdictError } from '../../src/errors.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-policy-'));
+after(() => rmSync(directory, { recursive: true }));
+
+writeFileSync(
+  join(directory, 'good.yaml'),
+  `apiVersion: mcp-verdict/v1
+kind: Policy
+metadata: {name: payments, version: "3"}
+identities:
+  bots: {any: [{api_key: k_01J9}, {role: finance}]}
+rules:
+  - id: refunds-small
+    effect: allow
+    identities: [bots]
+    tools: ["stripe/create_refund"]
+    when: args.amount <= 5000
+    reason: Small refunds are fine
+  - id: never-delete
+    effect: deny
+    tools: ["*/delete_*"]
+  - id: own-files
+    effect: require_approval
+    tools: ["files/*"]
+    when: args.path.startsWith('/srv')
+`,
+);
+writeFileSync(
+  join(directory, 'bad.yaml'),
+  'apiVersion: mcp-verdict/v1\nkind: Policy\nmetadata: {name: b}\nrules: [{id: a}]\n',
+);
+writeFileSync(join(directory, 'args.json'), '{"amount": 9000}');
+
+async function run(...args: readonly string[]): Promise<{ exit: number; out: string; err: string }> {
+  const [stdout, stderr] = [new PassThrough(), new PassThrough()];
+  const exit = await policyVerb.run(args, {
+    stdin: new PassThrough(),
+    stdout,
+    stderr,
+    env: {},
+    cwd: directory,
+  });
+  const textOf = (stream: PassThrough): string => String(stream.read() ?? '');
+  return { exit, out: textOf(stdout), err: textOf(stderr) };
+}
+
+describe('policy check', () => {
+  test('says what it counted, and warns on stderr', async () => {
+    const { exit, out, err } = await run('check', 'good.yaml');
+    assert.equal(exit, 0);
+    assert.match(out, /^OK: 1 file, 3 rules \(1 deny, 1 require_approval, 1 allow\), sha256:[0-9a-f]{64}\n$/);
+    assert.match(err, /^good\.yaml:19:21 startsWith on a path .* \(warning\)\n$/);
+  });
+
+  test('tells each fault on a line of its own and exits 3', async () => {
+    const { exit, out, err } = await run('check', 'bad.yaml', 'good.yaml');
+    assert.deepEqual([exit, out, err], [3, '', 'bad.yaml:4:9 the key effect is missing\n']);
+  });
+
+  test('prints JSON where it is asked to', async () => {
+    const good: unknown = JSON.parse((await run('check', 'good.yaml', '--json')).out);
+    assert.partialDeepStrictEqual(good, {
+      ok: true,
+      files: [{ name: 'payments', file: 'good.yaml', version: '3' }],
+      rules: 3,
+    });
+    const bad = await run('check', '--json', 'bad.yaml');
+    assert.equal(bad.exit, 3);
+    assert.deepEqual(JSON.parse(bad.out), {
+      ok: false,
+      faults: [{ file: 'bad.yaml', line: 4, column: 9, message: 'the key effect is missing' }],
+    });
+  });
+});
+
+describe('policy explain', () => {
+  test('shows the verdict, the rule that decided, and why each rule matched or not', async () => {
+    const { exit, out } = await run(
+      'explain',
+      'good.yaml',
+      '--server',
+      'stripe',
+      '--tool',
+      'create_refund',
+      '--key',
+      'k_01J9',
+      '--args',
+      '{"amount": 9}',
+    );
+    assert.equal(exit, 0);
+    assert.equal(
+      out,
+      `allow (rule), decided by rule refunds-small in good.yaml
+Small refunds are fine
+
+  - never-delete   deny              it is about */delete_*
+  - own-files      require_approval  it is about files/*
+  + refunds-small  allow             it matches, and its condition is true: args.amount <= 5000
+`,
+    );
+  });
+
+  const cases: readonly (readonly [name: string, args: readonly string[], first: string])[] = [
+    [
+      'arguments come from a file',
+      ['--server', 'stripe', '--tool', 'create_refund', '--role', 'finance', '--args', '@args.json'],
+      'deny (default), decided by no rule',
+    ],
+    [
+      'a condition that fails denies',
+      ['--server', 'stripe', '--tool', 'create_refund', '--role', 'finance'],
+      'deny (policy_error), decided by rule refunds-small in good.yaml',
+    ],
+    [
+      'a rule is not for an anonymous caller',
+      ['--server', 'x', '--tool', 'delete_x', '--anonymous'],
+      'deny (default), decided by no rule',
+    ],
+    [
+      'but for every other',
+      ['--server', 'x', '--tool', 'delete_x', '--user', 'alice'],
+      'deny (rule), decided by rule never-delete in good.yaml',
+    ],
+    [
+      'a method of the protocol passes',
+      ['--server', 'x', '--method', 'tools/list'],
+      'allow (default), decided by no rule',
+    ],
+    [
+      'a governed method does not',
+      ['--server', 'x', '--method', 'resources/read', '--uri', 'file:///x'],
+      'deny (default), decided by no rule',
+    ],
+  ];
+  for (const [name, args, first] of cases) {
+    test(name, async () => {
+      assert.equal((await run('explain', 'good.yaml', ...args)).out.split('\n')[0], first);
+    });
+  }
+
+  test('prints JSON where it is asked to', async () => {
+    const { out } = await run(
+      'explain',
+      'good.yaml',
+      '--json',
+      '--server',
+      'x',
+      '--tool',
+      'delete_x',
+      '--agent',
+      'claude-code',
+    );
+    assert.partialDeepStrictEqual(JSON.parse(out) as unknown, {
+      verdict: { effect: 'deny', reason: 'rule', ruleId: 'never-delete', policy: { file: 'good.yaml' } },
+      rules: [
+        { rule: 'never-delete', outcome: 'matched', why: 'it matches' },
+        { rule: 'own-files', outcome: 'other_target' },
+        {},
+      ],
+    });
+  });
+
+  test('exits 3 on a file that is not valid', async () => {
+    assert.equal((await run('explain', 'bad.yaml', '--server', 'x', '--tool', 'y')).exit, 3);
+  });
+});
+
+describe('what was typed wrongly is told before anything is read', () => {
+  const cases: readonly (readonly [args: readonly string[], message: RegExp])[] = [
+    [[], /policy needs a verb/],
+    [['chekc'], /there is no policy chekc/],
+    [['check'], /name at least one policy file/],
+    [['explain', 'good.yaml', '--tool', 'x'], /--server/],
+    [['explain', 'good.yaml', '--server', 'x'], /one of --tool and --method/],
+    [['explain', 'good.yaml', '--server', 'x', '--tool', 'y', '--method', 'z'], /one of --tool and --method/],
+    [
+      ['explain', 'good.yaml', '--server', 'x', '--tool', 'y', '--anonymous', '--user', 'z'],
+      /--anonymous stands alone/,
+    ],
+    [['explain', 'good.yaml', '--server', 'x', '--tool', 'y', '--args', '{"a": 1, "a": 2}'], /stands twice/],
+    [['explain', 'good.yaml', '--server', 'x', '--tool', 'y', '--args', '[1]'], /must be a JSON object/],
+  ];
+  for (const [args, message] of cases) {
+    test(args.join(' ') || 'nothing', async () => {
+      await assert.rejects(
+        run(...args),
+        (error) => error instanceof VerdictError && error.code === 'usage' && message.test(error.message),
+      );
+    });
+  }
+
+  test('a file that is not there is told by its name', async () => {
+    await assert.rejects(
+      run('check', 'none.yaml'),
+      (error) => error instanceof VerdictError && error.code === 'file_unreadable',
+    );
+  });
+});
