@@ -94,10 +94,7 @@ function startCore(options: CoreOptions): Core {
       const leftMs = (): number => Math.max(0, endMs - Date.now());
       const delivered = pipeline.flush(deadlineMs);
       // Metrics after the records, because they count what became of those.
-      await Promise.all([
-        delivered.then(() => metrics.shutdown(leftMs())),
-        tracing.shutdown(deadlineMs),
-      ]);
+      await Promise.all([delivered.then(() => metrics.shutdown(leftMs())), tracing.shutdown(deadlineMs)]);
       // Last, because it also says what the SDK kept complaining of.
       const delivery = await pipeline.shutdown(leftMs());
       sayDelivery(delivery, diagnostics);
