@@ -1,13 +1,9 @@
 /**
  * The sample MCP server of `mcp-verdict demo`: the tools of a small company that takes payments and keeps files
- * and notes. Nothing in it is real; all state is in memory. Run on its own, it serves stdio:
- * `mcp-verdict wrap --policy p.yaml -- node demo-server.js`.
+ * and notes. Nothing in it is real; all state is in memory.
  */
-import { realpathSync } from 'node:fs';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
-import { fileURLToPath } from 'node:url';
 import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
-import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { z } from 'zod';
@@ -46,11 +42,6 @@ export async function startDemoServer(
         http.closeAllConnections();
       }),
   };
-}
-
-/** Serves the sample tools on this process's stdin and stdout. */
-export async function serveDemoOnStdio(): Promise<void> {
-  await connect(openCompany(), [], new StdioServerTransport());
 }
 
 interface Exchange {
@@ -219,7 +210,3 @@ function outsideTools(server: McpServer, company: Company): void {
     ({ city }) => text(`${city}: ${12 + (city.length % 14)} °C, light wind.`),
   );
 }
-
-const startedDirectly =
-  process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
-if (startedDirectly) await serveDemoOnStdio();

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { startDemoServer } from '../../src/cli/demo-server.ts';
 
@@ -61,12 +59,4 @@ test('other paths and methods are turned away', async () => {
   assert.equal((await fetch(server.url.replace('/mcp', '/'), { method: 'POST' })).status, 404);
   assert.deepEqual(server.received(), []);
   await server.close();
-});
-
-test('the same tools are served over stdio when the file is run', async () => {
-  const client = new Client({ name: 'test', version: '1' });
-  const file = fileURLToPath(new URL('../../src/cli/demo-server.ts', import.meta.url));
-  await client.connect(new StdioClientTransport({ command: process.execPath, args: [file] }));
-  assert.match(await said(client, 'get_weather', { city: 'Rome' }), /Rome/);
-  await client.close();
 });
