@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { canonicalEvent } from './canonical.ts';
 import type { TraceIds } from './recorder.ts';
 import { SCHEMA_VERSION } from './vocabulary.ts';
-import type { Event, EventName, Scalar } from './vocabulary.ts';
+import type { Event, Scalar } from './vocabulary.ts';
 
 /** What the first record of a stream without a predecessor cites. */
 export const ZERO_HASH = '0'.repeat(64);
@@ -22,7 +22,8 @@ export interface Link {
 
 /** A record whose attributes are complete but for the stream's. */
 export interface Unstamped {
-  readonly name: EventName;
+  /** One of EVENT_NAMES, or another program’s own. */
+  readonly name: string;
   readonly severity: number;
   readonly trace?: TraceIds | undefined;
   readonly service: { readonly name: string; readonly instanceId: string };
