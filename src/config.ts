@@ -5,11 +5,13 @@
  * file's structure.
  */
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { formatFault, readDocument, type Fault } from './document.ts';
 import { VerdictError } from './errors.ts';
-import { CONFIG_SCHEMA, type ConfigFile } from './config-schema.ts';
+import { parseDurationMs } from './config/quantity.ts';
+import { CONFIG_SCHEMA, type ConfigFile } from './config/schema.ts';
+import { exportersOf, spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
+import type { ExporterPlan } from './export/delivery-message.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -30,8 +32,12 @@ export interface ServeConfig {
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly keysDirectory: string;
-  /** Whether `exporters.otlp` stands in the file, so that OTLP is used even with no endpoint in the environment. */
-  readonly otlpNamed: boolean;
+  /** undefined where the file names none: the environment alone decides. */
+  readonly exporters: readonly ExporterPlan[] | undefined;
+  readonly spool: SpoolConfig;
+  readonly onAuditFailure: 'deny' | 'allow';
+  /** Where /healthz and /readyz are served; undefined: nowhere. */
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
   readonly messageBytesMax: number | undefined;
   readonly shutdownTimeoutMs: number;
 }
@@ -56,10 +62,7 @@ export function loadServeConfig(file: string, env: Environment): ServeConfig {
 
 /** Where keys live unless told otherwise: the user's state directory, or the system's for root. */
 export function defaultKeysDirectory(env: Environment): string {
-  const state = env['XDG_STATE_HOME'];
-  if (state !== undefined && state !== '') return join(state, 'mcp-verdict', 'keys');
-  if (process.getuid?.() === 0) return '/var/lib/mcp-verdict/keys';
-  return join(homedir(), '.local', 'state', 'mcp-verdict', 'keys');
+  return join(stateDirectory(env), 'keys');
 }
 
 export function readTextFile(file: string): string {
@@ -116,10 +119,32 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     allowedOrigins: raw.allowed_origins ?? [],
     keysDirectory:
       raw.keys?.directory === undefined ? defaultKeysDirectory(env) : resolve(base, raw.keys.directory),
-    otlpNamed: raw.exporters?.otlp !== undefined,
     messageBytesMax: raw.limits?.message_bytes,
-    shutdownTimeoutMs: raw.shutdown_timeout_ms ?? SHUTDOWN_TIMEOUT_MS,
+    shutdownTimeoutMs: shutdownTimeoutOf(raw, fault),
+    exporters: exportersOf(raw, { base, env, fault }),
+    spool: spoolOf(raw, { base, env, fault }),
+    onAuditFailure: raw.on_audit_failure ?? 'deny',
+    admin: adminOf(raw, fault),
   });
+}
+
+function shutdownTimeoutOf(raw: ConfigFile, fault: Assembly['fault']): number {
+  if (raw.shutdown_timeout === undefined) return SHUTDOWN_TIMEOUT_MS;
+  const ms = parseDurationMs(raw.shutdown_timeout);
+  if (ms === undefined || ms > SHUTDOWN_TIMEOUT_MS_MAX) {
+    fault('/shutdown_timeout', 'must be a time up to 300s, for example 10s');
+  }
+  return ms ?? SHUTDOWN_TIMEOUT_MS;
+}
+
+function adminOf(raw: ConfigFile, fault: Assembly['fault']): ServeConfig['admin'] {
+  if (raw.admin === undefined) return undefined;
+  const listen = parseListen(raw.admin.listen);
+  if (listen === undefined) fault('/admin/listen', 'must be HOST:PORT, for example 127.0.0.1:9464');
+  else if (!isLoopback(listen.host) && raw.insecure !== true) {
+    fault('/admin/listen', `${listen.host} can be reached from outside; it needs "insecure: true"`);
+  }
+  return listen;
 }
 
 /** Who can reach us, and who is let in: what is convenient on loopback is refused off it. */

@@ -55,6 +55,16 @@ export const ERRORS = {
     rpc: -31503,
   },
   shutdown: { text: 'The proxy is stopping, so the call was not made.', http: 200, rpc: -31503 },
+  suppressed: {
+    text: '{count} more messages from {source} were refused in a short time; they are recorded as this one.',
+    http: 429,
+    rpc: -31429,
+  },
+  share_exceeded: {
+    text: 'The records of this caller take up more than their share of a spool that is filling up.',
+    http: 429,
+    rpc: -31429,
+  },
   busy: { text: 'Too many messages are waiting: {max} at most.', http: 503, rpc: -31503 },
 
   // What goes wrong behind us.
@@ -72,6 +82,10 @@ export const ERRORS = {
   config_invalid: { text: '{detail}', exit: 3 },
   policy_invalid: { text: '{detail}', exit: 3 },
   listen_failed: { text: 'Cannot listen on {address}: {detail}.', exit: 4 },
+  spool_unavailable: {
+    text: 'The spool cannot be used: {detail}. Name another directory, or set its durability to none.',
+    exit: 4,
+  },
   command_failed: { text: 'The command {command} cannot be started: {detail}.', exit: 4 },
 } as const satisfies Record<string, ErrorRow>;
 

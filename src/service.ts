@@ -5,42 +5,44 @@
  * record, pipeline. So behind whatever a door lets through there is a gate, and behind that a pipeline.
  */
 import { relative } from 'node:path';
-import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import { packageVersion, readTextFile, type Environment, type ServeConfig } from './config.ts';
 import { formatFault, type Fault } from './document.ts';
 import { VerdictError } from './errors.ts';
 import { loadHmacKey } from './event/keyring.ts';
 import type { Draft, Recorder } from './event/recorder.ts';
-import { SEVERITY, type LifecycleState } from './event/vocabulary.ts';
-import { createOtlpLogExporter } from './export/exporter.ts';
-import { createPipeline } from './export/pipeline.ts';
+import { SEVERITY, type Fields, type LifecycleState } from './event/vocabulary.ts';
+import type { ExporterPlan } from './export/delivery-message.ts';
 import { createResource } from './export/resource.ts';
 import { loadApiKeys, type ApiKeys } from './identity/api-keys.ts';
 import { httpAuthenticator } from './identity/authenticate.ts';
 import { stdioIdentity } from './identity/stdio.ts';
 import { loadPolicy } from './policy/load.ts';
 import type { Policy } from './policy/policy.ts';
-import { createGate, type ClosableGate } from './proxy/gatekeeper.ts';
-import { createHttpDoor } from './proxy/http/door.ts';
+import { guardFloods } from './proxy/flood-guard.ts';
+import type { Gate } from './proxy/gate.ts';
+import { createGate } from './proxy/gatekeeper.ts';
+import { createHttpDoor, type HttpDoor } from './proxy/http/door.ts';
 import { runStdioDoor, type ChildEnd } from './proxy/stdio/door.ts';
-import type { Delivery } from './telemetry/delivery.ts';
 import type { Diagnostics } from './telemetry/diagnostics.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createTracing } from './telemetry/tracing.ts';
+import { openRecords, type Farewell, type Records } from './service/records.ts';
+import { serveHealth, type HealthServer } from './telemetry/health.ts';
+import type { SpoolConfig } from './config/spool.ts';
 
-/** Ways to look on, for the demo and for tests. Neither changes what is decided or recorded. */
+/** A way to look on, for the demo and for tests. It changes nothing of what is decided or recorded. */
 export interface Watch {
   /** Called with each record as it is handed to the pipeline. */
-  readonly emitted?: (draft: Draft, uid: string) => void;
-  /** Puts an exporter of one's own around, or in place of, the one that the environment asks for. */
-  readonly exporter?: (configured: LogRecordExporter | undefined) => LogRecordExporter;
+  readonly emitted: (draft: Draft, uid: string) => void;
 }
 
 export interface CoreOptions {
   readonly policyFiles: readonly string[];
   readonly keysDirectory: string;
-  /** Whether OTLP is to be used even where the environment names no endpoint. */
-  readonly otlpNamed: boolean;
+  readonly spool: SpoolConfig;
+  /** undefined: the environment alone decides. */
+  readonly exporters: readonly ExporterPlan[] | undefined;
+  readonly onAuditFailure: 'deny' | 'allow';
   readonly env: Environment;
   readonly cwd: string;
   readonly diagnostics: Diagnostics;
@@ -49,26 +51,24 @@ export interface CoreOptions {
 
 /** Everything behind the doors. */
 interface Core {
-  readonly gate: ClosableGate;
+  readonly gate: Gate;
   readonly policy: Policy;
+  readonly records: Records;
   /** Records the stop and delivers what waits, for at most so long. */
-  stop(deadlineMs: number): Promise<Delivery>;
+  stop(deadlineMs: number): Promise<Farewell>;
 }
 
-function startCore(options: CoreOptions): Core {
-  const { env, diagnostics } = options;
+async function startCore(options: CoreOptions): Promise<Core> {
+  const { env, diagnostics, watch } = options;
   const version = packageVersion();
   const policy = readPolicy(options.policyFiles, options.cwd);
   const hmac = loadHmacKey({ directory: options.keysDirectory, env });
   const { resource, service } = createResource(env, { version, diagnostics });
-  const configured = createOtlpLogExporter({ env, diagnostics, named: options.otlpNamed });
-  const exporter = options.watch?.exporter?.(configured) ?? configured;
   const telemetry = { env, resource, diagnostics, version };
   const tracing = createTracing(telemetry);
   const metrics = createMetrics(telemetry);
-  const pipeline = createPipeline({ exporter, resource, service, env, diagnostics });
-  metrics.observeDelivery(() => pipeline.delivery());
-  const recorder = watched(pipeline, options.watch);
+  const records = await openRecords({ ...options, resource, service, metrics });
+  const recorder = watch === undefined ? records : watched(records, watch);
   const gate = createGate({
     policy: () => policy,
     recorder,
@@ -76,36 +76,42 @@ function startCore(options: CoreOptions): Core {
     metrics,
     hmac,
     diagnostics,
+    onAuditFailure: options.onAuditFailure,
     now: () => new Date(),
   });
-  if (exporter === undefined) {
-    diagnostics.warn(
-      'decisions are exported nowhere: set OTEL_EXPORTER_OTLP_ENDPOINT to an OTLP/HTTP receiver',
-    );
-  }
-  lifecycle(recorder, 'start', policy);
+  const guarded = guardFloods(gate, {
+    nowMs: Date.now,
+    fullness: () => (records.reading()?.size.bytes ?? 0) / options.spool.bytesMax,
+  });
+  const floods = setInterval(() => guarded.flush(), FLOOD_INTERVAL_MS).unref();
+  const lifecycle = (state: LifecycleState, facts: Fields = {}): void => {
+    const fields = { 'verdict.lifecycle.state': state, 'verdict.policy.digest': policy.digest, ...facts };
+    recorder.emit({ name: 'verdict.lifecycle', severity: SEVERITY.info, fields });
+  };
+  lifecycle('start', records.facts);
   return {
-    gate,
+    gate: guarded,
     policy,
+    records,
     async stop(deadlineMs) {
       gate.close();
-      lifecycle(recorder, 'stop', policy);
+      clearInterval(floods);
+      guarded.flush();
+      lifecycle('stop');
       const endMs = Date.now() + deadlineMs;
-      const leftMs = (): number => Math.max(0, endMs - Date.now());
-      const delivered = pipeline.flush(deadlineMs);
-      // Metrics after the records, because they count what became of those.
-      await Promise.all([delivered.then(() => metrics.shutdown(leftMs())), tracing.shutdown(deadlineMs)]);
-      // Last, because it also says what the SDK kept complaining of.
-      const delivery = await pipeline.shutdown(leftMs());
-      sayDelivery(delivery, diagnostics);
-      return delivery;
+      const [farewell] = await Promise.all([records.stop(deadlineMs), tracing.shutdown(deadlineMs)]);
+      // After the records, because metrics count what became of those.
+      await metrics.shutdown(Math.max(0, endMs - Date.now()));
+      diagnostics[farewell.lost ? 'error' : 'info'](farewell.text);
+      return farewell;
     },
   };
 }
 
-function watched(recorder: Recorder, watch: Watch | undefined): Recorder {
-  const emitted = watch?.emitted;
-  if (emitted === undefined) return recorder;
+/** How often refusals that were not recorded one by one are counted into one record. */
+const FLOOD_INTERVAL_MS = 1000;
+
+function watched(recorder: Recorder, { emitted }: Watch): Recorder {
   return {
     emit(draft) {
       const uid = recorder.emit(draft);
@@ -114,29 +120,6 @@ function watched(recorder: Recorder, watch: Watch | undefined): Recorder {
     },
     recorded: (uid) => recorder.recorded(uid),
   };
-}
-
-function lifecycle(recorder: Recorder, state: LifecycleState, policy: Policy): void {
-  recorder.emit({
-    name: 'verdict.lifecycle',
-    severity: SEVERITY.info,
-    fields: {
-      'verdict.lifecycle.state': state,
-      'verdict.lifecycle.durability': 'none',
-      'verdict.policy.digest': policy.digest,
-    },
-  });
-}
-
-function sayDelivery(delivery: Delivery, diagnostics: Diagnostics): void {
-  const lost = Object.entries(delivery.lost).filter(([, count]) => count > 0);
-  const total = lost.reduce((sum, [, count]) => sum + count, 0);
-  const summary = `${delivery.emitted} records, ${delivery.delivered} delivered`;
-  if (total === 0) diagnostics.info(summary);
-  else
-    diagnostics.error(
-      `${summary}, ${total} LOST (${lost.map(([why, count]) => `${why}: ${count}`).join(', ')})`,
-    );
 }
 
 /** Reads the policy files; throws `policy_invalid` with every fault, one a line. */
@@ -159,9 +142,11 @@ function listed(faults: readonly Fault[]): string {
 export interface Serving {
   readonly host: string;
   readonly port: number;
+  /** Where /healthz and /readyz are, if anywhere. */
+  readonly admin: { readonly host: string; readonly port: number } | undefined;
   readonly policy: Policy;
   /** Stops as the head of this file says. Safe to call twice. */
-  stop(): Promise<Delivery>;
+  stop(): Promise<Farewell>;
 }
 
 export interface ServeOptions {
@@ -176,7 +161,7 @@ export interface ServeOptions {
 export async function startServe(options: ServeOptions): Promise<Serving> {
   const { config, diagnostics } = options;
   const apiKeys = readKeys(config.apiKeysFile, options.cwd);
-  const core = startCore({ ...options, ...config });
+  const core = await startCore({ ...options, ...config });
   const door = createHttpDoor({
     gate: core.gate,
     servers: config.servers,
@@ -187,19 +172,39 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
     allowedOrigins: config.allowedOrigins,
     diagnostics,
   });
-  const address = await door.listen().catch(async (error: unknown) => {
-    await core.stop(0);
-    throw error;
-  });
-  let stopping: Promise<Delivery> | undefined;
+  const [address, health] = await Promise.all([door.listen(), startHealth(config, core)]).catch(
+    async (error: unknown) => {
+      await door.close(0);
+      await core.stop(0);
+      throw error;
+    },
+  );
+  let stopping: Promise<Farewell> | undefined;
   return {
     ...address,
+    admin: health,
     policy: core.policy,
     stop() {
-      stopping ??= door.close(config.shutdownTimeoutMs).then(() => core.stop(config.shutdownTimeoutMs));
+      stopping ??= stopInTime(config.shutdownTimeoutMs, door, core).finally(() => health?.close());
       return stopping;
     },
   };
+}
+
+/** One deadline for all: what calls in flight leave of it, and never less than the reserve, is for delivery. */
+async function stopInTime(timeoutMs: number, door: HttpDoor, core: Core): Promise<Farewell> {
+  const reserveMs = Math.min(DELIVERY_RESERVE_MS, timeoutMs / 2);
+  const endMs = Date.now() + timeoutMs;
+  await door.close(timeoutMs - reserveMs);
+  return core.stop(Math.max(reserveMs, endMs - Date.now()));
+}
+
+/** Of the shutdown timeout: orchestrators kill when it is over, and the `stop` record should be out by then. */
+const DELIVERY_RESERVE_MS = 3000;
+
+function startHealth({ admin }: ServeConfig, core: Core): Promise<HealthServer | undefined> {
+  if (admin === undefined) return Promise.resolve(undefined);
+  return serveHealth({ listen: admin, version: packageVersion(), spool: () => core.records.reading() });
 }
 
 /** Reads what `serve` would read, and throws what it would throw, without starting anything. */
@@ -215,7 +220,7 @@ function readKeys(file: string | undefined, cwd: string): ApiKeys | undefined {
   return loaded.keys;
 }
 
-export interface WrapOptions extends Omit<CoreOptions, 'otlpNamed'> {
+export interface WrapOptions extends CoreOptions {
   /** What the policy calls the wrapped server. */
   readonly server: string;
   readonly agent: string | undefined;
@@ -231,7 +236,7 @@ export interface WrapOptions extends Omit<CoreOptions, 'otlpNamed'> {
 
 /** Runs `wrap` until the wrapped server has ended. */
 export async function runWrap(options: WrapOptions): Promise<ChildEnd> {
-  const core = startCore({ ...options, otlpNamed: false });
+  const core = await startCore(options);
   const identity = stdioIdentity(options.agent);
   try {
     return await runStdioDoor({

@@ -18,7 +18,7 @@ const LAYERS = [
   ['format'],
   ['spool', 'approval', 'telemetry'],
   ['export', 'proxy', 'console'],
-  ['config', 'config-schema', 'service'],
+  ['config', 'service'],
   ['index', 'cli'],
 ];
 

@@ -5,11 +5,12 @@ import { printable } from '../telemetry/diagnostics.ts';
 import { demoVerb } from './demo.ts';
 import { keysVerb } from './keys.ts';
 import { policyVerb } from './policy.ts';
+import { recordsVerb } from './records.ts';
 import { serveVerb } from './serve.ts';
 import type { Io, Verb } from './verb.ts';
 import { wrapVerb } from './wrap.ts';
 
-const VERBS: readonly Verb[] = [wrapVerb, serveVerb, policyVerb, keysVerb, demoVerb];
+const VERBS: readonly Verb[] = [wrapVerb, serveVerb, policyVerb, recordsVerb, keysVerb, demoVerb];
 
 const HELP = `mcp-verdict: a policy proxy for MCP whose decisions are OpenTelemetry LogRecords
 

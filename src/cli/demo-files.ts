@@ -63,6 +63,7 @@ servers:
   shop: {url: "${upstream}"}
 identity: {api_keys: ./keys.yaml, anonymous: deny}
 keys: {directory: ./keys}
+spool: {directory: ./spool}
 `;
 }
 

@@ -3,19 +3,20 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ExportResultCode } from '@opentelemetry/core';
 import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer';
-import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { loadServeConfig } from '../config.ts';
 import { toAttributes } from '../event/fields.ts';
 import { newApiKey } from '../identity/api-keys.ts';
 import { startServe, type Serving } from '../service.ts';
-import type { Delivery } from '../telemetry/delivery.ts';
+import type { Farewell } from '../service/records.ts';
 import { runAgent, runHostileAgent, type AgentTarget } from './demo-agent.ts';
 import { DEMO_POLICY, demoConfig, demoKeys } from './demo-files.ts';
 import { startDemoServer, type DemoServer } from './demo-server.ts';
 import { painter, renderRecord, type Paint } from './demo-view.ts';
 import { diagnosticsFor, stopSignal } from './process.ts';
+import { batchesOf } from './records-batch.ts';
+import { listSpool } from './records-spool.ts';
 import type { Io, Verb } from './verb.ts';
 
 const HELP = `Usage: mcp-verdict demo [--keep]
@@ -47,8 +48,8 @@ interface Stage {
   readonly server: DemoServer;
   readonly serving: Serving;
   readonly target: AgentTarget;
-  /** What the pipeline has exported so far. */
-  readonly exported: readonly ReadableLogRecord[];
+  /** Decisions so far. */
+  readonly decisions: () => number;
 }
 
 async function run(args: readonly string[], io: Io): Promise<number> {
@@ -63,8 +64,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     const stage = await setStage(io, { directory, server, logLevel: values['log-level'] });
     await act(stage);
     if (values.keep === true) await keep(stage, stop);
-    const delivery = await stage.serving.stop();
-    showEnd(stage, delivery);
+    const farewell = await stage.serving.stop();
+    showEnd(stage, farewell);
     return 0;
   } finally {
     await server.close();
@@ -84,33 +85,21 @@ async function setStage(io: Io, { directory, server, logLevel }: Setting): Promi
   writeFileSync(join(directory, 'keys.yaml'), demoKeys(entry), { mode: 0o600 });
   writeFileSync(join(directory, 'verdict.yaml'), demoConfig(server.url));
   const paint = painter(io.stdout.isTTY === true && io.env['NO_COLOR'] === undefined);
-  const exported: ReadableLogRecord[] = [];
+  let decisions = 0;
   const serving = await startServe({
     config: loadServeConfig(join(directory, 'verdict.yaml'), io.env),
     env: io.env,
     cwd: directory,
     diagnostics: diagnosticsFor(io, logLevel, 'error'),
     watch: {
-      emitted: ({ fields, trace }) =>
-        void io.stdout.write(renderRecord(toAttributes(fields), trace?.traceId, paint)),
-      exporter: (configured) => capture(exported, configured),
+      emitted({ name, fields, trace }) {
+        if (name === 'verdict.decision') decisions += 1;
+        io.stdout.write(renderRecord(toAttributes(fields), trace?.traceId, paint));
+      },
     },
   });
   const url = new URL(`http://${serving.host}:${serving.port}/shop/mcp`);
-  return { io, paint, directory, server, serving, target: { url, key }, exported };
-}
-
-/** Keeps what is exported, and passes it on to the exporter that the environment asks for, where there is one. */
-function capture(exported: ReadableLogRecord[], next: LogRecordExporter | undefined): LogRecordExporter {
-  return {
-    export(records, done) {
-      exported.push(...records);
-      if (next === undefined) done({ code: ExportResultCode.SUCCESS });
-      else next.export(records, done);
-    },
-    forceFlush: () => next?.forceFlush() ?? Promise.resolve(),
-    shutdown: () => next?.shutdown() ?? Promise.resolve(),
-  };
+  return { io, paint, directory, server, serving, target: { url, key }, decisions: () => decisions };
 }
 
 async function act({ io, paint, serving, target }: Stage): Promise<void> {
@@ -136,26 +125,25 @@ Running until Ctrl-C. Policy, config and keys are in ${directory}
   });
 }
 
-function showEnd(stage: Stage, delivery: Delivery): void {
-  const { io, paint, server, exported } = stage;
-  const decisions = exported.filter((record) => record.eventName === 'verdict.decision');
+function showEnd(stage: Stage, farewell: Farewell): void {
+  const { io, paint, server, directory } = stage;
   const calls = server.received();
   io.stdout.write(`
-${decisions.length} decisions. The sample server saw ${calls.length} tool calls: ${calls.join(', ')}.
-What was denied never reached it.
+${stage.decisions()} decisions. The sample server saw ${calls.length} tool calls: ${calls.join(', ')}.
+What was denied never reached it, and each call that did was on the disk as a record before.
 `);
-  const shown = decisions.find((record) => record.attributes['verdict.rule.id'] === 'never-delete');
+  const shown = findRecord(join(directory, 'spool'), 'never-delete');
   if (shown !== undefined) {
     io.stdout.write(
       `\n${paint('bold', 'One record, as a collector receives it (OTLP/JSON)')}\n\n${asOtlpJson(shown)}\n`,
     );
   }
-  const lost = delivery.emitted - delivery.delivered;
+  const { recorded, delivered } = farewell;
   const endpoint = io.env['OTEL_EXPORTER_OTLP_LOGS_ENDPOINT'] ?? io.env['OTEL_EXPORTER_OTLP_ENDPOINT'];
   const where =
     endpoint === undefined
-      ? 'Nothing was exported: set OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:4318 and these records go to your collector.'
-      : `${delivery.delivered} records were delivered to ${endpoint}${lost === 0 ? '.' : `; ${lost} were lost.`}`;
+      ? 'Nothing was sent: set OTEL_EXPORTER_OTLP_ENDPOINT=http://HOST:4318 and these records go to your collector.'
+      : `${delivered} of ${recorded} records were delivered to ${endpoint}.`;
   io.stdout.write(`
 ${paint('bold', 'Next')}
 
@@ -163,7 +151,19 @@ ${where}
 In front of your own server:  mcp-verdict wrap --policy policy.yaml --agent NAME -- COMMAND
                               mcp-verdict serve --config verdict.yaml
 Write a policy:               mcp-verdict policy --help
+Read and prove the records:   mcp-verdict records --help
 `);
+}
+
+/** The first record in a spool that a rule decided. */
+function findRecord(spool: string, rule: string): ReadableLogRecord | undefined {
+  for (const stream of listSpool(spool)) {
+    for (const { records } of batchesOf(stream, { from: undefined, to: undefined }, () => {})) {
+      const found = records.find((record) => record.attributes['verdict.rule.id'] === rule);
+      if (found !== undefined) return found;
+    }
+  }
+  return undefined;
 }
 
 /** The record as OTLP/JSON, indented, but each attribute on a line of its own. */

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SHUTDOWN_TIMEOUT_MS, defaultKeysDirectory } from '../config.ts';
+import { defaultSpool, type SpoolConfig } from '../config/spool.ts';
 import { VerdictError } from '../errors.ts';
 import { childEnvironment } from '../proxy/stdio/child.ts';
 import { runWrap } from '../service.ts';
@@ -16,7 +17,10 @@ by the policy before it goes on.
   --policy FILE         a policy file; may be given several times
   --server NAME         what the policy calls this server: rules name tools as NAME/tool (default: local)
   --agent NAME          who the client is; recorded, and matched by {agent: NAME} in the policy
-  --keys-directory DIR  where the key for argument digests is kept
+  --spool DIR           where records are kept until they are delivered
+  --durability LEVEL    sync (default): a call goes on when its record is on the disk; os: when it is written;
+                        none: best effort
+  --keys-directory DIR  where the keys for argument digests and checkpoints are kept
   --log-level LEVEL     none, error, warn (default), info or debug; on stderr (also OTEL_LOG_LEVEL)
 
 The exit code is COMMAND's own. Decisions go where OTEL_EXPORTER_OTLP_ENDPOINT says.
@@ -45,6 +49,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       server: { type: 'string', default: 'local' },
       agent: { type: 'string' },
       'keys-directory': { type: 'string' },
+      spool: { type: 'string' },
+      durability: { type: 'string', default: 'sync' },
       'log-level': { type: 'string' },
     },
   });
@@ -53,6 +59,9 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const end = await runWrap({
     policyFiles: values.policy.map((file) => resolve(io.cwd, file)),
     keysDirectory: values['keys-directory'] ?? defaultKeysDirectory(io.env),
+    spool: spoolOf(values, io),
+    exporters: undefined,
+    onAuditFailure: 'deny',
     env: io.env,
     cwd: io.cwd,
     diagnostics: diagnosticsFor(io, values['log-level'], 'warn'),
@@ -70,4 +79,17 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   // Being told to stop is not a failure, whatever the child made of it.
   if (stop.aborted) return 0;
   return end.code ?? ENDED_BY_SIGNAL;
+}
+
+function spoolOf(
+  values: { readonly spool?: string | undefined; readonly durability: string },
+  io: Io,
+): SpoolConfig {
+  const { durability } = values;
+  if (durability !== 'sync' && durability !== 'os' && durability !== 'none') {
+    throw new VerdictError('usage', { detail: '--durability must be one of sync, os, none' });
+  }
+  const fallback = defaultSpool(io.env);
+  const directory = values.spool === undefined ? fallback.directory : resolve(io.cwd, values.spool);
+  return { ...fallback, durability, directory };
 }

@@ -42,14 +42,61 @@ export const CONFIG_SCHEMA = {
     exporters: {
       type: 'object',
       additionalProperties: false,
-      properties: { otlp: { type: 'object', additionalProperties: false, properties: {} } },
+      properties: {
+        otlp: {
+          type: 'object',
+          additionalProperties: false,
+          properties: {
+            required: { type: 'boolean' },
+            endpoints: {
+              type: 'object',
+              minProperties: 1,
+              maxProperties: 16,
+              propertyNames: { pattern: '^[a-z0-9_-]{1,64}$' },
+              additionalProperties: {
+                type: 'object',
+                additionalProperties: false,
+                required: ['url'],
+                properties: {
+                  url: { type: 'string', minLength: 1 },
+                  required: { type: 'boolean' },
+                  protocol: { enum: ['http/json', 'http/protobuf'] },
+                  headers: { type: 'object', additionalProperties: { type: 'string' } },
+                  timeout: { type: 'string' },
+                  compression: { enum: ['gzip', 'none'] },
+                  certificate: { type: 'string', minLength: 1 },
+                  client_certificate: { type: 'string', minLength: 1 },
+                  client_key: { type: 'string', minLength: 1 },
+                },
+              },
+            },
+          },
+        },
+      },
     },
     limits: {
       type: 'object',
       additionalProperties: false,
       properties: { message_bytes: { type: 'integer', minimum: 1024, maximum: 67_108_864 } },
     },
-    shutdown_timeout_ms: { type: 'integer', minimum: 0, maximum: 300_000 },
+    admin: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['listen'],
+      properties: { listen: { type: 'string' } },
+    },
+    spool: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        directory: { type: 'string', minLength: 1 },
+        durability: { enum: ['sync', 'os', 'none'] },
+        max_bytes: { type: ['string', 'integer'] },
+        keep: { type: 'string' },
+      },
+    },
+    on_audit_failure: { enum: ['deny', 'allow'] },
+    shutdown_timeout: { type: 'string' },
   },
 } as const;
 
@@ -65,7 +112,33 @@ export interface ConfigFile {
   >;
   readonly identity?: { readonly api_keys?: string; readonly anonymous?: 'allow' | 'deny' };
   readonly keys?: { readonly directory?: string };
-  readonly exporters?: { readonly otlp?: object };
+  readonly exporters?: { readonly otlp?: OtlpEntry };
   readonly limits?: { readonly message_bytes?: number };
-  readonly shutdown_timeout_ms?: number;
+  readonly admin?: { readonly listen: string };
+  readonly spool?: {
+    readonly directory?: string;
+    readonly durability?: 'sync' | 'os' | 'none';
+    readonly max_bytes?: string | number;
+    readonly keep?: string;
+  };
+  readonly on_audit_failure?: 'deny' | 'allow';
+  readonly shutdown_timeout?: string;
+}
+
+export interface OtlpEntry {
+  readonly required?: boolean;
+  /** By name; each has a cursor of its own. */
+  readonly endpoints?: Readonly<Record<string, EndpointEntry>>;
+}
+
+export interface EndpointEntry {
+  readonly url: string;
+  readonly required?: boolean;
+  readonly protocol?: 'http/json' | 'http/protobuf';
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly timeout?: string;
+  readonly compression?: 'gzip' | 'none';
+  readonly certificate?: string;
+  readonly client_certificate?: string;
+  readonly client_key?: string;
 }

@@ -4,9 +4,8 @@
  */
 import { createHash, createHmac, createSecretKey, randomBytes } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import * as fs from 'node:fs';
-import { join } from 'node:path';
 import { VerdictError } from '../errors.ts';
+import { loadKeyFile } from './key-file.ts';
 
 export interface HmacKey {
   /** First 16 hex digits of the key's SHA-256. */
@@ -28,7 +27,7 @@ export const HMAC_KEY_BYTES_MIN = 32;
 export const HMAC_KEY_BYTES_MAX = 1024;
 
 const SHORT_DIGEST_HEX = 32;
-const FILE_CHARS_MAX = 4 * HMAC_KEY_BYTES_MAX;
+const FILE_BYTES_MAX = 4 * HMAC_KEY_BYTES_MAX;
 
 /**
  * The key of the environment, else the key file, made on first use. Several processes may start at once: all get the
@@ -38,14 +37,13 @@ const FILE_CHARS_MAX = 4 * HMAC_KEY_BYTES_MAX;
 export function loadHmacKey({ directory, env }: KeyringOptions): HmacKey {
   const given = env[HMAC_KEY_ENV];
   if (given !== undefined && given !== '') return hmacKey(keyBytes(given, HMAC_KEY_ENV));
-  const file = join(directory, HMAC_KEY_FILE);
-  try {
-    return hmacKey(keyBytes(readKeyFile(file) ?? createKeyFile(directory, file), file));
-  } catch (error) {
-    if (error instanceof VerdictError) throw error;
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new VerdictError('file_unreadable', { file, detail }, { cause: error });
-  }
+  const file = {
+    directory,
+    name: HMAC_KEY_FILE,
+    bytesMax: FILE_BYTES_MAX,
+    fresh: () => `${randomBytes(HMAC_KEY_BYTES_MIN).toString('hex')}\n`,
+  };
+  return loadKeyFile(file, (text, path) => hmacKey(keyBytes(text, path)));
 }
 
 /** @param bytes HMAC_KEY_BYTES_MIN to HMAC_KEY_BYTES_MAX of them */
@@ -84,71 +82,4 @@ function keyBytes(text: string, where: string): Buffer {
     throw new VerdictError('config_invalid', { detail });
   }
   return bytes;
-}
-
-function readKeyFile(file: string): string | undefined {
-  let handle;
-  try {
-    handle = fs.openSync(file, fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return undefined;
-    throw error;
-  }
-  try {
-    const stat = fs.fstatSync(handle);
-    if (!stat.isFile() || isOpen(stat.mode, 0o077)) {
-      const detail = `${file} must be a plain file that only its owner may read (chmod 600)`;
-      throw new VerdictError('config_invalid', { detail });
-    }
-    return stat.size > FILE_CHARS_MAX ? '' : fs.readFileSync(handle, 'latin1');
-  } finally {
-    fs.closeSync(handle);
-  }
-}
-
-/**
- * Writes a new key beside its place and links it there: so the file is never seen half written, and of several
- * processes one wins. Returns what then stands in the file.
- */
-function createKeyFile(directory: string, file: string): string {
-  fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  if (isOpen(fs.statSync(directory).mode, 0o022)) {
-    throw new VerdictError('config_invalid', {
-      detail: `${directory} must not be writable by others (chmod 700)`,
-    });
-  }
-  const fresh = `${file}.${process.pid}.${randomBytes(6).toString('hex')}`;
-  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
-  const handle = fs.openSync(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
-  try {
-    fs.writeSync(handle, `${randomBytes(HMAC_KEY_BYTES_MIN).toString('hex')}\n`);
-    fs.fsyncSync(handle);
-    fs.linkSync(fresh, file);
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
-  } finally {
-    fs.closeSync(handle);
-    fs.unlinkSync(fresh);
-  }
-  syncDirectory(directory);
-  return readKeyFile(file) ?? '';
-}
-
-function syncDirectory(directory: string): void {
-  if (process.platform === 'win32') return;
-  const handle = fs.openSync(directory, 'r');
-  try {
-    fs.fsyncSync(handle);
-  } finally {
-    fs.closeSync(handle);
-  }
-}
-
-/** Whether a file's mode grants any of the bits. Windows has no such bits and reports made-up ones. */
-function isOpen(mode: number, bits: number): boolean {
-  return process.platform !== 'win32' && (mode & bits) !== 0;
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code;
 }

@@ -70,6 +70,7 @@ export const LIFECYCLE_STATES = [
   'reload',
   'reload_failed',
   'stream_opened',
+  'streams_adopted',
   'audit_restored',
   'key_rotated',
 ] as const;
@@ -186,7 +187,7 @@ export const KEYS = [
   { key: 'verdict.lifecycle.state', type: 'string', on: lifecycle, required: true, values: LIFECYCLE_STATES, meaning: 'What happened.' },
   { key: 'verdict.lifecycle.durability', type: 'string', on: lifecycle, values: ['sync', 'os', 'none'], meaning: 'What recorded means in this process.' },
   { key: 'verdict.lifecycle.public_key', type: 'string', on: lifecycle, meaning: 'Public key that signs the checkpoints.' },
-  { key: 'verdict.lifecycle.adopted', type: 'strings', on: lifecycle, meaning: 'Streams taken over from processes that died.' },
+  { key: 'verdict.lifecycle.adopted', type: 'strings', on: lifecycle, meaning: 'Streams taken over from processes that ended: STREAM SEQUENCE HASH of the last record of each.' },
   { key: 'verdict.lifecycle.refused', type: 'int', on: lifecycle, meaning: 'Calls refused because they could not be recorded.' },
 
   { key: 'verdict.checkpoint.stream', type: 'string', on: checkpoint, required: true, meaning: 'The stream that is signed.' },

@@ -3,18 +3,13 @@
  * effort: nothing is kept on disk, a batch that fails is gone, and each loss is counted.
  */
 import { randomUUID } from 'node:crypto';
-import { ROOT_CONTEXT, trace } from '@opentelemetry/api';
-import type { Context, LogRecord } from '@opentelemetry/api';
 import type { Resource } from '@opentelemetry/resources';
-import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs';
+import { BatchLogRecordProcessor } from '@opentelemetry/sdk-logs';
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import { VerdictError } from '../errors.ts';
 import { createEventClock } from '../event/clock.ts';
-import type { EventTime, NowSource } from '../event/clock.ts';
-import { toAttributes } from '../event/fields.ts';
-import type { Draft, Recorder, TraceIds } from '../event/recorder.ts';
-import { newUid } from '../event/uid.ts';
-import { SCHEMA_URL, SCOPE_NAME } from '../event/vocabulary.ts';
+import type { NowSource } from '../event/clock.ts';
+import type { Recorder } from '../event/recorder.ts';
 import { readBatchSettings } from '../telemetry/batch-settings.ts';
 import { beforeDeadline } from '../telemetry/deadline.ts';
 import type { Delivery } from '../telemetry/delivery.ts';
@@ -26,6 +21,7 @@ import { countExports } from './counting-exporter.ts';
 import { createDeliveryCount } from './delivery-count.ts';
 import type { DeliveryCount } from './delivery-count.ts';
 import { hearQueueDrops } from './queue-drops.ts';
+import { createRecordEmitter } from './record-emitter.ts';
 import type { Service } from './resource.ts';
 import { createStampingProcessor } from './stamping-processor.ts';
 
@@ -60,14 +56,8 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const count = createDeliveryCount();
   const batch = createBatchProcessor(options, count);
   const stamping = createStampingProcessor({ service, streamId, next: batch });
-  const provider = new LoggerProvider({
-    resource,
-    processors: [stamping],
-    // A record is never cut by a limit that was meant for others (OTEL_ATTRIBUTE_*): it has caps of its own.
-    logRecordLimits: { attributeCountLimit: Infinity, attributeValueLengthLimit: Infinity },
-  });
-  const logger = provider.getLogger(SCOPE_NAME, service.version, { schemaUrl: SCHEMA_URL });
   const clock = createEventClock(options.now);
+  const emitter = createRecordEmitter({ resource, version: service.version, processor: stamping, clock });
   let flushing = Promise.resolve();
   let ending: Promise<Delivery> | undefined;
 
@@ -79,7 +69,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
 
   const end = async (deadlineMs: number): Promise<Delivery> => {
     await beforeDeadline(
-      flushing.then(() => provider.shutdown()),
+      flushing.then(() => emitter.provider.shutdown()),
       deadlineMs,
     );
     sdk.throttle.flush();
@@ -89,20 +79,18 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   return {
     streamId,
     emit(draft) {
-      const time = clock.tick();
-      const uid = newUid(time.hrTime[0] * 1000 + Math.floor(time.hrTime[1] / 1e6));
       count.emitted();
       if (ending !== undefined) {
         count.lost('after_shutdown', 1);
-        return uid;
+        return emitter.uid();
       }
       try {
-        logger.emit(toLogRecord(draft, uid, time));
+        return emitter.emit(draft);
       } catch (error) {
         count.lost('export_failed', 1);
         diagnostics.error(`a record could not be made: ${String(error)}`);
+        return emitter.uid();
       }
-      return uid;
     },
     async recorded(uid) {
       if (!stamping.takeSeen(uid)) {
@@ -146,22 +134,4 @@ function createBatchProcessor(
     ...settings,
     selfObsMeterProvider: hearQueueDrops(onDrop),
   });
-}
-
-function toLogRecord(draft: Draft, uid: string, time: EventTime): LogRecord {
-  return {
-    eventName: draft.name,
-    // The enum's members are the specification's numbers, and so are ours.
-    // oxlint-disable-next-line typescript/no-unsafe-enum-assignment
-    severityNumber: draft.severity,
-    timestamp: time.hrTime,
-    observedTimestamp: time.hrTime,
-    attributes: { ...toAttributes(draft.fields), 'log.record.uid': uid, 'verdict.time': time.rfc3339 },
-    context: contextOf(draft.trace),
-  };
-}
-
-/** Given explicitly in every case: the active context would be that of whoever happens to run. */
-function contextOf(ids: TraceIds | undefined): Context {
-  return ids === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, { ...ids });
 }

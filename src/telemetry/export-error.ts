@@ -111,7 +111,11 @@ const RULES: readonly Rule[] = [
   {
     when: ({ code, message }) => code === 'ECONNRESET' || code === 'EPIPE' || message === 'socket hang up',
     text: (endpoint) =>
-      `${endpoint} closes the connection without an answer: is it OTLP over HTTP (port 4318), and http:// or https:// as it should be?`,
+      `${endpoint} closes the connection without an answer: is it OTLP over HTTP (port 4318), and http:// or https:// as it should be?` +
+      // A server that wants a certificate may close before its alert is read.
+      (endpoint.startsWith('https:')
+        ? ' Does it want a client certificate (OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE)?'
+        : ''),
   },
   {
     when: () => true,
@@ -140,7 +144,16 @@ function readFault(error: unknown): Fault {
   const message = 'message' in error && typeof error.message === 'string' ? error.message : '';
   const answer = 'data' in error && typeof error.data === 'string' ? error.data : '';
   if (typeof code === 'number') return { ...none, status: code, message, answer };
-  return { ...none, code: typeof code === 'string' ? code : '', message };
+  return { ...none, code: typeof code === 'string' ? reasonCode(code, message) : '', message };
+}
+
+/**
+ * A handshake that fails while we write is EPROTO to Node, with OpenSSL's reason in the text only; one that fails
+ * while we read has the reason as its code. This gives the latter for both.
+ */
+function reasonCode(code: string, message: string): string {
+  const reason = code === 'EPROTO' ? /:error:[^:]*:[^:]*:[^:]*:([^:]+)/.exec(message)?.[1] : undefined;
+  return reason === undefined ? code : `ERR_SSL_${reason.toUpperCase().replaceAll(' ', '_')}`;
 }
 
 /** What the other side says: the message of an OTLP Status, else the text itself, short and on one line. */

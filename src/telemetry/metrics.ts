@@ -20,6 +20,8 @@ import type { Environment } from './environment.ts';
 import { reportExports } from './export-report.ts';
 import { isExported, readOtlpSettings } from './otlp-settings.ts';
 import { routeSdkDiagnostics } from './sdk-diagnostics.ts';
+import { COMMIT_BUCKETS_S, observeSpool } from './spool-metrics.ts';
+import type { SpoolReading } from './spool-metrics.ts';
 
 export interface MetricsOptions {
   /** The process's own: the SDK's exporter reads endpoint, headers, timeout and TLS from it by itself. */
@@ -55,6 +57,10 @@ export interface Metrics {
   clientOperation(seconds: number, operation: Operation): void;
   /** Where `verdict.records.*` are read from, once for each collection. */
   observeDelivery(read: () => Delivery): void;
+  /** The same and more where records are spooled. */
+  observeSpool(read: () => SpoolReading): void;
+  /** One commit of the spool, from hand-over to answer. */
+  commit(seconds: number): void;
   flush(deadlineMs: number): Promise<void>;
   shutdown(deadlineMs: number): Promise<void>;
 }
@@ -90,6 +96,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   const evaluation = duration(meter, 'verdict.policy.evaluation.duration', EVALUATION_BUCKETS_S);
   const server = duration(meter, 'mcp.server.operation.duration', OPERATION_BUCKETS_S);
   const client = duration(meter, 'mcp.client.operation.duration', OPERATION_BUCKETS_S);
+  const commits = duration(meter, 'verdict.spool.commit.duration', COMMIT_BUCKETS_S);
 
   const operationLabels = (operation: Operation): Attributes =>
     label({
@@ -115,6 +122,8 @@ export function createMetrics(options: MetricsOptions): Metrics {
     serverOperation: (seconds, operation) => server.record(seconds, operationLabels(operation)),
     clientOperation: (seconds, operation) => client.record(seconds, operationLabels(operation)),
     observeDelivery: (read) => observeDelivery(meter, read),
+    observeSpool: (read) => observeSpool(meter, read),
+    commit: (seconds) => commits.record(seconds),
     async flush(deadlineMs) {
       if (provider) await beforeDeadline(provider.forceFlush({ timeoutMillis: deadlineMs }), deadlineMs);
     },

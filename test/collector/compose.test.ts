@@ -11,7 +11,7 @@ import { loadPolicy } from '../../src/policy/load.ts';
 import { isOnPath, manifestVersion, skipWithoutCollector } from '../support/build-collector.ts';
 import { COLLECTOR_CONFIG_DIRECTORY, startCollector } from '../support/collector.ts';
 
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const TEXT = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
 
 /** The parser that `docker compose config` is made of, as a program of its own. */

@@ -1,8 +1,9 @@
 /** Runs the built command line, as a user would have it. */
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -27,11 +28,14 @@ export interface CommandOptions {
   readonly cwd?: string;
 }
 
+/** State of what these tests start: keys and spools of a user of their own. */
+const STATE = mkdtempSync(join(tmpdir(), 'mcp-verdict-state-'));
+process.on('exit', () => rmSync(STATE, { recursive: true, force: true }));
+
 /** The environment of a user who has set nothing of ours. */
 export function plainEnvironment(): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(OTEL_|MCP_VERDICT_)/.test(name)),
-  );
+  const foreign = Object.entries(process.env).filter(([name]) => !/^(OTEL_|MCP_VERDICT_)/.test(name));
+  return { ...Object.fromEntries(foreign), XDG_STATE_HOME: STATE };
 }
 
 export function startCli(args: readonly string[], options: CommandOptions = {}): Running {

@@ -4,16 +4,22 @@
  */
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 
 export interface Script {
   readonly status?: number;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
   readonly headers?: Readonly<Record<string, string>>;
   /** Never answers. */
   readonly hang?: boolean;
+  /**
+   * Instead of an answer, or of a whole one: a reset, an end of our side without a word, bytes that are not HTTP, an
+   * answer that stops in the middle.
+   */
+  readonly broken?: 'reset' | 'half_closed' | 'garbage' | 'cut_off';
   /** Answers only when this resolves. */
   readonly until?: Promise<unknown>;
 }
@@ -73,7 +79,13 @@ type Tree = any;
 
 export type OtlpReceiver = Awaited<ReturnType<typeof startOtlpReceiver>>;
 
-export async function startOtlpReceiver() {
+/** PEM texts. */
+export interface ReceiverTls {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export async function startOtlpReceiver(tls?: ReceiverTls) {
   const requests: OtlpRequest[] = [];
   const waiting = new Set<() => void>();
   let script: (request: OtlpRequest, index: number) => Script = () => ({});
@@ -88,9 +100,11 @@ export async function startOtlpReceiver() {
     waiting.clear();
     await answer(response, script(request, index));
   };
-  const server = createServer((incoming, response) => {
+  const listener = (incoming: IncomingMessage, response: ServerResponse): void => {
     receive(incoming, response).catch(() => response.destroy());
-  });
+  };
+  const secure = tls && createTlsServer({ ...tls }, listener);
+  const server = secure ?? createServer(listener);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 
   const items = (signal: 'Log' | 'Span' | 'Metric', name: string): Tree[] =>
@@ -109,8 +123,10 @@ export async function startOtlpReceiver() {
       );
 
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    /** Shows another certificate to new connections. */
+    present: (next: ReceiverTls) => secure?.setSecureContext(next),
     /** Decides each answer from now on; the default is 200 and `{}`. */
     answerWith: (next: typeof script) => {
       script = next;
@@ -133,8 +149,28 @@ export async function startOtlpReceiver() {
 async function answer(response: ServerResponse, script: Script): Promise<void> {
   if (script.hang) return;
   await script.until;
+  if (script.broken !== undefined) return breakOff(response, script.broken);
   response.writeHead(script.status ?? 200, { 'content-type': 'application/json', ...script.headers });
   response.end(script.body ?? '{}');
+}
+
+function breakOff(response: ServerResponse, how: NonNullable<Script['broken']>): void {
+  const { socket } = response;
+  switch (how) {
+    case 'reset':
+      socket?.resetAndDestroy();
+      return;
+    case 'half_closed':
+      socket?.end();
+      return;
+    case 'garbage':
+      socket?.end('\u0000\u0001 SSH-2.0-nothing\r\n');
+      return;
+    case 'cut_off':
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' });
+      response.write('{"partial', () => socket?.destroy());
+      return;
+  }
 }
 
 function points(metric: Tree): MetricItem['points'] {

@@ -71,6 +71,30 @@ const TABLE: readonly (readonly [string, unknown, string, RegExp])[] = [
   ],
   ['TLS towards a plain port', system('ERR_SSL_WRONG_VERSION_NUMBER'), TLS, /must begin with http:\/\//],
   [
+    'TLS towards a plain port, found out while writing',
+    system(
+      'EPROTO',
+      `write EPROTO 40BD:error:0A00010B:SSL routines:tls_header:wrong version number:a.c:77:\n`,
+    ),
+    TLS,
+    /must begin with http:\/\//,
+  ],
+  [
+    'a missing client certificate, found out while writing',
+    system(
+      'EPROTO',
+      `write EPROTO 40BD:error:0A00045C:SSL routines:ssl3_read_bytes:tlsv13 alert certificate required:a.c:1:\n`,
+    ),
+    TLS,
+    /OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE/,
+  ],
+  [
+    'a server that closes before its alert is read',
+    system('EPIPE', 'write EPIPE'),
+    TLS,
+    /closes the connection .*OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE/,
+  ],
+  [
     'plain text towards a TLS port',
     status(400, 'Client sent an HTTP request to an HTTPS server.'),
     HTTP,

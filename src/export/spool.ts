@@ -1,0 +1,386 @@
+/**
+ * The durable spool as one thing: the writer that makes records durable, the threads that deliver them, and the
+ * keeper of what lies there. What has to be said about the spool itself (gaps, outcomes that nobody will learn,
+ * checkpoints) is recorded in it like everything else.
+ */
+import { checkpointFields, nextCheckpointDelayMs } from '../event/checkpoint.ts';
+import type { EventClock } from '../event/clock.ts';
+import { toAttributes } from '../event/fields.ts';
+import { halve } from '../event/halves.ts';
+import type { Draft } from '../event/recorder.ts';
+import type { SigningKey } from '../event/signing.ts';
+import type { Unstamped } from '../event/stamp.ts';
+import { adoptionText } from '../event/verify.ts';
+import { derivedUid, newUid } from '../event/uid.ts';
+import { SEVERITY, type Fields } from '../event/vocabulary.ts';
+import { gapOfDamage, type AdoptedStream, type Adoption, type GapDraft } from '../spool/adoption.ts';
+import { createKeeper, type Keeper, type SpoolSize } from '../spool/keeper.ts';
+import { nodeFiles } from '../spool/node-files.ts';
+import type { Citation, DurablePosition } from '../spool/position.ts';
+import { recoveredPosition } from '../spool/recovery.ts';
+import type { StreamIdentity } from '../spool/segment.ts';
+import type { Durability } from '../spool/writer-message.ts';
+import { startSpoolWriter, type SpoolWriter, type WriterCounts } from '../spool/writer.ts';
+import type { Diagnostics } from '../telemetry/diagnostics.ts';
+import type { DeadLetter } from './dead-letter.ts';
+import { createDelivery, type Delivery, type Waiting } from './delivery.ts';
+import type { ExporterPlan } from './delivery-message.ts';
+import type { PumpStatus } from './pump-options.ts';
+import type { Service } from './resource.ts';
+
+/** How often streams without an owner are looked for. */
+export const ADOPT_INTERVAL_MS = 60_000;
+/** How often it is looked for what may be freed. */
+export const RETAIN_INTERVAL_MS = 5000;
+
+export interface SpoolOptions {
+  readonly directory: string;
+  readonly durability: Durability;
+  readonly segmentBytes?: number | undefined;
+  /** How long what has been acknowledged is kept, milliseconds. */
+  readonly keepMs: number;
+  readonly bytesMax: number;
+  readonly identity: StreamIdentity;
+  readonly service: Service;
+  readonly exporters: readonly ExporterPlan[];
+  /** Without one there are no checkpoints. */
+  readonly signing?: SigningKey | undefined;
+  readonly clock: EventClock;
+  readonly diagnostics: Diagnostics;
+  readonly onCommit?: ((seconds: number, records: number) => void) | undefined;
+}
+
+export interface SpoolStatus {
+  /** Whether records are taken. */
+  readonly healthy: boolean;
+  readonly size: SpoolSize;
+  readonly writer: WriterCounts;
+  readonly exporters: Readonly<Record<string, PumpStatus>>;
+}
+
+export interface Spool {
+  /** Streams taken over at the start. */
+  readonly adopted: readonly string[];
+  append(record: Unstamped): void;
+  /** Puts a record of our own into the spool. @returns its uid */
+  record(draft: Draft): string;
+  /** Resolves when the record is durable; rejects when it cannot be made so. */
+  recorded(uid: string): Promise<void>;
+  /** Resolves when everything appended so far is durable or given up. */
+  settled(): Promise<void>;
+  position(): DurablePosition;
+  status(): SpoolStatus;
+  /** Signs, delivers for at most so long, seals. What waits stays for whoever starts next. Never rejects. */
+  stop(deadlineMs: number): Promise<Waiting>;
+}
+
+/** Rejects with `spool_unavailable` where the directory cannot be used, `config_invalid` for an exporter's name. */
+export async function openSpool(options: SpoolOptions): Promise<Spool> {
+  const spool = new OpenSpool(options);
+  await spool.open();
+  return spool;
+}
+
+class OpenSpool implements Spool {
+  readonly #options: SpoolOptions;
+  readonly #keeper: Keeper;
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #writer: SpoolWriter | undefined;
+  #delivery: Delivery | undefined;
+  #size: SpoolSize = { bytes: 0, full: false };
+  #checkpointMs = performance.now();
+  #recordedSince = false;
+  #last: string | undefined;
+  #refusedBefore = 0;
+  /** Adopted streams of which the records are not known to be durable yet. */
+  readonly #unmarked: AdoptedStream[] = [];
+  adopted: readonly string[] = [];
+
+  constructor(options: SpoolOptions) {
+    this.#options = options;
+    this.#keeper = createKeeper({
+      ...options,
+      files: nodeFiles,
+      nowMs: Date.now,
+      onGap: (gap) => this.#recordGap(gap),
+      onFreed: (stream, first) => this.#delivery?.kept(stream, first),
+    });
+  }
+
+  async open(): Promise<void> {
+    const { directory, durability, segmentBytes, identity, diagnostics } = this.#options;
+    const adoption = this.#adopt();
+    this.#writer = await startSpoolWriter({
+      directory,
+      durability,
+      segmentBytes,
+      identity,
+      onTrouble: (text) => this.#trouble(text),
+      onSucceeded: (end, next) => {
+        this.#keeper.ended(end);
+        this.#keeper.own(next.position.stream, end.stream);
+        this.#delivery?.ended(end);
+        this.#delivery?.announce({ identity: next.identity, first: 1, durable: next.position });
+        this.record(lifecycle({ 'verdict.lifecycle.state': 'stream_opened' }));
+      },
+      onCommit: this.#options.onCommit,
+    });
+    const writer = this.#writer;
+    const { position } = writer.stream;
+    this.#keeper.own(position.stream, undefined);
+    this.#delivery = createDelivery({
+      directory,
+      exporters: this.#options.exporters,
+      version: this.#options.service.version,
+      diagnostics,
+      durablePort: () => writer.durablePort(),
+      onDamage: (damage) => this.#recordGap(gapOfDamage(damage)),
+      onDeadLetter: (letter) => this.#recordLetter(letter),
+      onAcknowledged: (exporter, stream, sequence) => this.#keeper.acknowledged(exporter, stream, sequence),
+    });
+    this.adopted = this.#takeOver(adoption);
+    this.#delivery.announce({ identity, first: 1, durable: position });
+    this.#every(RETAIN_INTERVAL_MS, () => void this.#retain());
+    this.#every(ADOPT_INTERVAL_MS, () => this.#adoptLate());
+    this.#checkpointLater();
+  }
+
+  append(record: Unstamped): void {
+    const { attributes, name } = record;
+    const uid = String(attributes['log.record.uid']);
+    this.#last = uid;
+    if (name !== 'verdict.checkpoint') this.#recordedSince = true;
+    this.#writer?.append(uid, { ...halve(record), ...pairing(uid, record) }, false);
+  }
+
+  record(draft: Draft, given?: string): string {
+    const time = this.#options.clock.tick();
+    const uid = given ?? newUid(time.hrTime[0] * 1000 + Math.floor(time.hrTime[1] / 1e6));
+    this.append({
+      name: draft.name,
+      severity: draft.severity,
+      trace: draft.trace,
+      service: this.#options.service,
+      attributes: { ...toAttributes(draft.fields), 'log.record.uid': uid, 'verdict.time': time.rfc3339 },
+    });
+    return uid;
+  }
+
+  recorded(uid: string): Promise<void> {
+    return this.#open().recorded(uid);
+  }
+
+  async settled(): Promise<void> {
+    // The last one in: what came before it is in its commit or in an earlier one.
+    if (this.#last !== undefined) await this.recorded(this.#last).catch(() => {});
+  }
+
+  position(): DurablePosition {
+    return this.#open().position();
+  }
+
+  status(): SpoolStatus {
+    const writer = this.#open();
+    return {
+      healthy: writer.healthy(),
+      size: this.#size,
+      writer: writer.counts(),
+      exporters: this.#delivery?.status() ?? {},
+    };
+  }
+
+  async stop(deadlineMs: number): Promise<Waiting> {
+    const writer = this.#open();
+    const endMs = performance.now() + deadlineMs;
+    const left = (): number => Math.max(0, endMs - performance.now());
+    for (const timer of this.#timers) clearTimeout(timer);
+    // What was recorded before the last checkpoint is what that checkpoint proves.
+    await this.settled();
+    await this.#checkpoint()?.catch(() => {});
+    const waiting = (await this.#delivery?.stop(left())) ?? { waiting: 0, exporters: {} };
+    await this.#retain();
+    await writer.stop(Math.max(left(), STOP_MIN_MS));
+    this.#keeper.release();
+    return waiting;
+  }
+
+  #open(): SpoolWriter {
+    if (this.#writer === undefined) throw new TypeError('the spool is not open');
+    return this.#writer;
+  }
+
+  #adopt(): Adoption {
+    nodeFiles.makeDirectory(this.#options.directory);
+    const adoption = this.#keeper.adopt();
+    for (const { stream, error } of adoption.failed) {
+      this.#options.diagnostics.error(
+        `the stream ${stream} cannot be read and stays as it is: ${String(error)}`,
+      );
+    }
+    return adoption;
+  }
+
+  /** While we run there is no `start` record that could name them. */
+  #adoptLate(): void {
+    const adopted = this.#takeOver(this.#adopt());
+    if (adopted.length === 0) return;
+    const fields: Fields = {
+      'verdict.lifecycle.state': 'streams_adopted',
+      'verdict.lifecycle.adopted': adopted,
+    };
+    this.record(lifecycle(fields));
+  }
+
+  /**
+   * Delivers what was taken over, and records what can be known of it.
+   * @returns how far each new stream came, for the record that says so: it is what proves that nothing was cut off
+   */
+  #takeOver({ adopted, gaps, unknownOutcomes }: Adoption): string[] {
+    for (const stream of adopted) {
+      const durable = recoveredPosition(stream);
+      if (durable === undefined) continue;
+      this.#delivery?.announce({
+        identity: stream.header ?? this.#options.identity,
+        first: stream.segments[0]?.first ?? 1,
+        durable,
+        end: stream.end,
+      });
+      // Its own last checkpoint may be seconds older than its end.
+      if (!stream.marked) void this.#checkpoint(stream.end)?.catch(() => {});
+    }
+    for (const gap of gaps) void this.#recordGap(gap).catch(() => {});
+    for (const { decisionUid, traceId, spanId } of unknownOutcomes) {
+      const trace =
+        traceId === undefined || spanId === undefined ? undefined : { traceId, spanId, traceFlags: 1 };
+      const fields: Fields = {
+        'verdict.decision.uid': decisionUid,
+        'verdict.outcome.status': 'unknown',
+      };
+      // The same uid whoever adopts the stream and however often, so that a reader drops the repetition.
+      this.record(
+        { name: 'verdict.outcome', severity: SEVERITY.deny, fields, trace },
+        derivedUid(decisionUid),
+      );
+    }
+    const fresh = adopted.filter(({ marked }) => !marked);
+    this.#unmarked.push(...fresh);
+    return fresh.map(({ end }) => adoptionText(end));
+  }
+
+  /** Once what was recorded of adopted streams is durable, they are not recovered again at the next start. */
+  async #markAdopted(): Promise<void> {
+    const streams = this.#unmarked.splice(0);
+    if (streams.length === 0 || this.#last === undefined) return;
+    try {
+      await this.recorded(this.#last);
+      for (const stream of streams) this.#keeper.mark(stream);
+    } catch {
+      this.#unmarked.push(...streams);
+    }
+  }
+
+  #recordGap(gap: Gap): Promise<void> {
+    return this.recorded(
+      this.record({ name: 'verdict.gap', severity: SEVERITY.error, fields: gapFields(gap) }),
+    );
+  }
+
+  #recordLetter({ exporter, stream, sequence, hash }: DeadLetter): Promise<void> {
+    const place = { stream, from: sequence, to: sequence, count: 1, lastHash: hash };
+    return this.#recordGap({ ...place, reason: 'dead_letter', exporter });
+  }
+
+  #trouble(text: string): void {
+    this.#options.diagnostics.error(text);
+    const refused = this.#open().counts().refused;
+    if (!this.#open().healthy()) void this.#retain();
+    else if (refused > this.#refusedBefore) {
+      const fields: Fields = {
+        'verdict.lifecycle.state': 'audit_restored',
+        'verdict.lifecycle.refused': refused - this.#refusedBefore,
+      };
+      this.#refusedBefore = refused;
+      this.record(lifecycle(fields));
+    }
+  }
+
+  async #retain(): Promise<void> {
+    await this.#markAdopted();
+    try {
+      this.#size = await this.#keeper.retain();
+    } catch (error) {
+      this.#options.diagnostics.error(`nothing could be freed in the spool: ${String(error)}`);
+    }
+  }
+
+  /** Signs how far a stream has come; our own, unless another is given. */
+  #checkpoint(end?: Citation): Promise<void> | undefined {
+    const { signing } = this.#options;
+    const place = end ?? this.position();
+    if (signing === undefined || place.sequence === 0) return undefined;
+    if (end === undefined) {
+      this.#checkpointMs = performance.now();
+      this.#recordedSince = false;
+    }
+    const fields = checkpointFields(signing, place);
+    return this.recorded(this.record({ name: 'verdict.checkpoint', severity: SEVERITY.info, fields }));
+  }
+
+  #checkpointLater(): void {
+    const delayMs = nextCheckpointDelayMs({
+      nowMs: performance.now(),
+      lastMs: this.#checkpointMs,
+      recorded: this.#recordedSince,
+    });
+    // At least once a second, because what ends idleness also brings the next checkpoint nearer.
+    this.#after(Math.min(Math.max(delayMs, 1), CHECKPOINT_LOOK_MS), () => {
+      if (delayMs <= CHECKPOINT_LOOK_MS) this.#checkpoint()?.catch(() => {});
+      this.#checkpointLater();
+    });
+  }
+
+  #every(intervalMs: number, run: () => void): void {
+    this.#timers.add(setInterval(run, intervalMs).unref());
+  }
+
+  #after(delayMs: number, run: () => void): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      run();
+    }, delayMs).unref();
+    this.#timers.add(timer);
+  }
+}
+
+const CHECKPOINT_LOOK_MS = 1000;
+/** What the writer gets to seal the stream, even where delivery has used up the deadline. */
+const STOP_MIN_MS = 1000;
+
+function lifecycle(fields: Fields): Draft {
+  return { name: 'verdict.lifecycle', severity: SEVERITY.info, fields };
+}
+
+type Gap = Omit<GapDraft, 'reason'> & { readonly reason: Fields['verdict.gap.reason'] };
+
+function gapFields({ stream, from, to, count, reason, exporter, lastHash }: Gap): Fields {
+  return {
+    'verdict.gap.stream': stream,
+    'verdict.gap.from': from,
+    'verdict.gap.to': to,
+    'verdict.gap.count': count,
+    'verdict.gap.reason': reason,
+    'verdict.gap.exporter': exporter,
+    'verdict.gap.last_hash': lastHash,
+  };
+}
+
+/** What the segment headers need to know: which calls are under way. The rule is that of unpaired-decision.ts. */
+function pairing(uid: string, { name, attributes }: Unstamped): { opens?: string; closes?: string } {
+  if (name === 'verdict.decision') {
+    const forwarded =
+      attributes['verdict.decision.effect'] === 'allow' || attributes['verdict.decision.enforced'] === false;
+    return forwarded && attributes['jsonrpc.request.id'] !== undefined ? { opens: uid } : {};
+  }
+  const decision = attributes['verdict.decision.uid'];
+  return name === 'verdict.outcome' && typeof decision === 'string' ? { closes: decision } : {};
+}

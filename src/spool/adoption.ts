@@ -1,0 +1,160 @@
+/**
+ * Taking over the streams of processes that died. What can be locked has no owner; what is locked is alive and is
+ * left alone. Nothing is written: what has to be recorded is handed back, to be recorded in a stream of our own.
+ */
+import { readCatalogue } from './catalogue.ts';
+import type { SpoolFiles, SpoolLock } from './files.ts';
+import type { Damage } from './position.ts';
+import { recoverStream } from './recovery.ts';
+import type { CitedEnd, RecoveredStream } from './recovery.ts';
+import { LOCK_NAME, type SegmentHeader } from './segment.ts';
+import { readMark, type AdoptionMark } from './mark.ts';
+import { listSegments, segmentPath } from './stream-directory.ts';
+import { codeOf } from './system-error.ts';
+import type { UnpairedDecision } from './unpaired-decision.ts';
+
+export interface AdoptionOptions {
+  readonly files: SpoolFiles;
+  /** The spool's. */
+  readonly directory: string;
+  /** Streams that this process holds already: its own, and adopted ones. */
+  readonly own: Iterable<string>;
+}
+
+export interface AdoptedStream extends RecoveredStream {
+  /** Whether an earlier adopter has put on record what there is to say of it. */
+  readonly marked: boolean;
+  /** Held until the stream is delivered and removed. */
+  readonly lock: SpoolLock;
+}
+
+export interface Adoption {
+  /** Oldest first. */
+  readonly adopted: readonly AdoptedStream[];
+  /** Streams that belong to living processes. */
+  readonly busy: readonly string[];
+  /** Streams that could not be read; they stay as they are, and may be tried again. */
+  readonly failed: readonly { readonly stream: string; readonly error: unknown }[];
+  /** For `verdict.gap`, reason `damaged`. */
+  readonly gaps: readonly GapDraft[];
+  /** For `verdict.outcome`, status `unknown`. */
+  readonly unknownOutcomes: readonly UnpairedDecision[];
+}
+
+/** The fields of a `verdict.gap` record. */
+export interface GapDraft {
+  readonly stream: string;
+  readonly from: number;
+  readonly to: number;
+  readonly count: number;
+  readonly reason: 'damaged' | 'retention';
+  /** Absent: for all. */
+  readonly exporter?: string | undefined;
+  readonly lastHash?: string | undefined;
+}
+
+/** What a reader or recovery found missing, as a record says it. */
+export function gapOfDamage({ stream, from, to }: Damage): GapDraft {
+  return { stream, from, to, count: to - from + 1, reason: 'damaged' };
+}
+
+export function adoptStreams({ files, directory, own }: AdoptionOptions): Adoption {
+  const ours = new Set(own);
+  const busy: string[] = [];
+  const failed: { stream: string; error: unknown }[] = [];
+  const locks = new Map<string, SpoolLock>();
+  for (const { stream } of readCatalogue(files, directory).streams) {
+    if (ours.has(stream)) continue;
+    try {
+      const lock = files.lock(`${directory}/${stream}/${LOCK_NAME}`);
+      if (lock === undefined) busy.push(stream);
+      else locks.set(stream, lock);
+    } catch (error) {
+      // Whoever held it has removed it.
+      if (codeOf(error) !== 'ENOENT') failed.push({ stream, error });
+    }
+  }
+  // Read again now that all are dead whom we hold: only then is it sure that every successor is seen.
+  const { streams, citations } = readCatalogue(files, directory);
+  const adopted: AdoptedStream[] = [];
+  for (const { stream, header } of streams) {
+    const lock = locks.get(stream);
+    if (lock === undefined) continue;
+    locks.delete(stream);
+    try {
+      adopted.push({ ...recoverSynced(files, { directory, stream, citations, header }), lock });
+    } catch (error) {
+      lock.release();
+      failed.push({ stream, error });
+    }
+  }
+  for (const lock of locks.values()) lock.release();
+  return {
+    adopted,
+    busy,
+    failed,
+    gaps: adopted.flatMap(({ damages }) => damages.map(gapOfDamage)),
+    unknownOutcomes: adopted.flatMap(({ openDecisions }) => openDecisions),
+  };
+}
+
+interface Orphan {
+  readonly directory: string;
+  readonly stream: string;
+  readonly citations: readonly CitedEnd[];
+  /** The oldest that can be read. */
+  readonly header: SegmentHeader | undefined;
+}
+
+/** The tail may be in memory only: it counts from the sync on, and what is read must be what was synced. */
+function recoverSynced(
+  files: SpoolFiles,
+  { directory, stream, citations, header }: Orphan,
+): RecoveredStream & { readonly marked: boolean } {
+  const path = `${directory}/${stream}`;
+  const firsts = listSegments(files, path);
+  const mark = readMark(files, path);
+  if (mark !== undefined && firsts.includes(mark.segment)) {
+    return { ...markedStream(path, { stream, firsts, mark, header }), marked: true };
+  }
+  const last = firsts.at(-1);
+  if (last !== undefined) {
+    const file = files.open(segmentPath(path, last), 'read');
+    try {
+      file.sync();
+    } finally {
+      file.close();
+    }
+    files.syncDirectory(path);
+  }
+  return { ...recoverStream(files, directory, stream, citations), marked: false };
+}
+
+interface Marked {
+  readonly stream: string;
+  readonly firsts: readonly number[];
+  readonly mark: AdoptionMark;
+  readonly header: SegmentHeader | undefined;
+}
+
+/** What an earlier adopter has found out; nothing is read again. */
+function markedStream(path: string, { stream, firsts, mark, header }: Marked): RecoveredStream {
+  const kept = firsts.filter((first) => first <= mark.segment);
+  return {
+    stream,
+    segments: kept.map((first, index) => ({
+      first,
+      path: segmentPath(path, first),
+      bytes: first === mark.segment ? mark.offset : 0,
+      sealed: first !== mark.segment,
+      lastSequence: (kept[index + 1] ?? mark.end.sequence + 1) - 1,
+      hash: first === mark.segment ? mark.end.hash : undefined,
+    })),
+    end: mark.end,
+    damages: [],
+    tornBytes: 0,
+    tornLines: 0,
+    openDecisions: [],
+    header,
+  };
+}
