@@ -23,3 +23,7 @@ export { evaluate } from './policy/evaluate.ts';
 export type { Policy } from './policy/policy.ts';
 export type { PolicyRequest, Verdict } from './policy/verdict.ts';
 export type { Identity } from './identity/identity.ts';
+export { SpoolLogRecordProcessor, type SpoolProcessorOptions } from './export/spool-processor.ts';
+export { loadSigningKey, parsePublicKey, type SigningKey } from './event/signing.ts';
+export { createVerifier } from './event/verify.ts';
+export { reportLines } from './event/verify-report.ts';

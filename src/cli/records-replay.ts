@@ -1,8 +1,9 @@
 /** `records replay`: sends what the spool still has once more, because a later hop lost it. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ExportResultCode } from '@opentelemetry/core';
-import { packageVersion } from '../config.ts';
+import { loadServeConfig, packageVersion, type ServeConfig } from '../config.ts';
 import { VerdictError } from '../errors.ts';
 import { createHonestOtlpExporter } from '../export/honest-otlp.ts';
 import type { HonestOtlpExporter } from '../export/honest-otlp.ts';
@@ -25,6 +26,7 @@ const OPTIONS = {
   to: { type: 'string' },
   exporter: { type: 'string' },
   endpoint: { type: 'string' },
+  config: { type: 'string' },
 } as const;
 
 type Wait = (delayMs: number) => Promise<unknown>;
@@ -41,7 +43,10 @@ export async function replayRecords(args: readonly string[], io: Io, wait: Wait 
     throw new VerdictError('usage', { detail: 'replay needs --stream, --from and --to' });
   }
   checkRange(selection.from, selection.to);
-  const exporter = exporterOf(values, io);
+  const config =
+    values.config === undefined ? undefined : loadServeConfig(resolve(io.cwd, values.config), io.env);
+  const exporter = exporterOf(values, config, io);
+  const spool = values.spool ?? config?.spool.directory;
   let damages = 0;
   let sent = 0;
   const onDamage = (text: string): void => {
@@ -49,7 +54,7 @@ export async function replayRecords(args: readonly string[], io: Io, wait: Wait 
     io.stderr.write(`${printable(text)}\n`);
   };
   try {
-    for (const stream of chooseStreams(values, io)) {
+    for (const stream of chooseStreams({ ...values, spool }, io)) {
       for (const batch of batchesOf(stream, selection, onDamage)) {
         const failure = await send(exporter, batch, wait);
         if (failure !== undefined) {
@@ -69,20 +74,27 @@ export async function replayRecords(args: readonly string[], io: Io, wait: Wait 
   return damages === 0 ? 0 : 1;
 }
 
+interface Destination {
+  readonly exporter?: string | undefined;
+  readonly endpoint?: string | undefined;
+}
+
+/** The exporter of that name in the config, or `otlp` as the environment has it, or an endpoint by its URL. */
 function exporterOf(
-  { exporter, endpoint }: { readonly exporter?: string | undefined; readonly endpoint?: string | undefined },
+  { exporter, endpoint }: Destination,
+  config: ServeConfig | undefined,
   io: Io,
 ): HonestOtlpExporter {
   if ((exporter === undefined) === (endpoint === undefined)) {
-    throw new VerdictError('usage', { detail: 'give one of --endpoint URL and --exporter otlp' });
+    throw new VerdictError('usage', { detail: 'give one of --endpoint URL and --exporter NAME' });
   }
-  if (exporter !== undefined && exporter !== 'otlp') {
-    throw new VerdictError('usage', {
-      detail: `there is no exporter ${exporter}: use otlp, or name an --endpoint`,
-    });
+  const named = config?.exporters?.find(({ name }) => name === exporter);
+  if (exporter !== undefined && named === undefined && exporter !== 'otlp') {
+    const known = config?.exporters?.map(({ name }) => name).join(', ') ?? 'otlp, or those of a --config';
+    throw new VerdictError('usage', { detail: `there is no exporter ${exporter}: use ${known}` });
   }
   return createHonestOtlpExporter({
-    endpoint: endpoint === undefined ? undefined : { url: endpoint },
+    endpoint: endpoint === undefined ? named?.endpoint : { url: endpoint },
     env: io.env,
     diagnostics: diagnosticsFor(io, undefined, 'warn'),
     version: packageVersion(),

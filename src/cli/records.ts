@@ -10,7 +10,8 @@ import type { Io, Verb } from './verb.ts';
 const HELP = `Usage: mcp-verdict records tail [--spool DIR] [--stream ID] [--follow] [--json]
        mcp-verdict records verify FILE|DIR|-... [--key FILE|BASE64]... [--stream ID] [--from N|any] [--to N] [--json]
        mcp-verdict records export --format json|otlp-json [--spool DIR] [--stream ID] [--from N] [--to N]
-       mcp-verdict records replay --stream ID --from N --to M (--endpoint URL | --exporter otlp) [--spool DIR]
+       mcp-verdict records replay --stream ID --from N --to M
+                                 (--endpoint URL | --exporter NAME [--config FILE]) [--spool DIR]
        mcp-verdict records repair [--spool DIR] [--aside DIR] [--json]
 
 tail     shows the records of a spool; --follow goes on until Ctrl-C
@@ -27,7 +28,8 @@ repair   names what is damaged and copies it aside; changes and deletes nothing 
   --from N, --to N    sequences, both included. verify expects a stream from 1 to its end; --from any takes it from
                       the first record that is here (retention has freed the others)
   --endpoint URL      where to send, used as it stands: http://HOST:4318/v1/logs
-  --exporter otlp     sends to where OTEL_EXPORTER_OTLP_* say
+  --exporter NAME     otlp: where OTEL_EXPORTER_OTLP_* say; else an endpoint of that name in --config
+  --config FILE       verdict.yaml: its exporters, and its spool unless --spool names another
   --aside DIR         where repair copies to; default: damaged beside the spool directory
   --json              print JSON
 

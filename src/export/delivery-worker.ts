@@ -75,6 +75,8 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWo
     }
   };
   const advance = (position: DurablePosition): void => {
+    // Two senders tell of it, by different ways.
+    if ((durable.get(position.stream)?.sequence ?? 0) > position.sequence) return;
     durable.set(position.stream, position);
     for (const { pump } of arms) pump.wake();
   };

@@ -9,7 +9,7 @@ import type { Service } from './resource.ts';
 import { SpoolLogRecordProcessor, type SpoolProcessorOptions } from './spool-processor.ts';
 import type { Spool } from './spool.ts';
 
-export interface SpoolPipelineOptions extends Omit<SpoolProcessorOptions, 'version' | 'clock'> {
+export interface SpoolPipelineOptions extends Omit<SpoolProcessorOptions, 'version' | 'clock' | 'lifecycle'> {
   readonly resource: Resource;
   readonly service: Service;
   readonly diagnostics: Diagnostics;
@@ -25,7 +25,12 @@ export interface SpoolPipeline extends Recorder {
 export async function openSpoolPipeline(options: SpoolPipelineOptions): Promise<SpoolPipeline> {
   const { resource, service, diagnostics } = options;
   const clock = createEventClock();
-  const processor = await SpoolLogRecordProcessor.open({ ...options, version: service.version, clock });
+  const processor = await SpoolLogRecordProcessor.open({
+    ...options,
+    version: service.version,
+    clock,
+    lifecycle: false,
+  });
   const emitter = createRecordEmitter({ resource, version: service.version, processor, clock });
   return {
     spool: processor.spool,

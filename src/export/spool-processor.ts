@@ -6,7 +6,7 @@ import type { Resource } from '@opentelemetry/resources';
 import type { LogRecordProcessor, ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
 import { createEventClock, type EventClock } from '../event/clock.ts';
 import type { SigningKey } from '../event/signing.ts';
-import { SCHEMA_URL, SCOPE_NAME, type Event } from '../event/vocabulary.ts';
+import { SCHEMA_URL, SCOPE_NAME, SEVERITY, type Event, type Fields } from '../event/vocabulary.ts';
 import { KEEP_MS_DEFAULT, SPOOL_BYTES_DEFAULT } from '../spool/retention.ts';
 import { stderrDiagnostics, type Diagnostics } from '../telemetry/diagnostics.ts';
 import type { ExporterPlan } from './delivery-message.ts';
@@ -33,6 +33,8 @@ export interface SpoolProcessorOptions {
   readonly clock?: EventClock | undefined;
   readonly diagnostics?: Diagnostics | undefined;
   readonly onCommit?: SpoolOptions['onCommit'];
+  /** Whether to record start and stop, without which a stream has no end that can be proven; default: true. */
+  readonly lifecycle?: boolean | undefined;
 }
 
 /** How long `shutdown` delivers, where nobody says otherwise; what is left stays in the spool. */
@@ -41,11 +43,19 @@ export const SHUTDOWN_MS = 10_000;
 export class SpoolLogRecordProcessor implements LogRecordProcessor {
   readonly spool: Spool;
   readonly #read: ReturnType<typeof createRecordReader>;
+  readonly #lifecycle: boolean;
   #stopped: Promise<Waiting> | undefined;
 
-  private constructor(spool: Spool, read: ReturnType<typeof createRecordReader>) {
+  private constructor(spool: Spool, read: ReturnType<typeof createRecordReader>, lifecycle: boolean) {
     this.spool = spool;
     this.#read = read;
+    this.#lifecycle = lifecycle;
+    if (lifecycle)
+      this.#record({ 'verdict.lifecycle.state': 'start', 'verdict.lifecycle.adopted': spool.adopted });
+  }
+
+  #record(fields: Fields): void {
+    this.spool.record({ name: 'verdict.lifecycle', severity: SEVERITY.info, fields });
   }
 
   /** Opens the spool and starts its threads. Rejects with `spool_unavailable` where the directory cannot be used. */
@@ -75,7 +85,7 @@ export class SpoolLogRecordProcessor implements LogRecordProcessor {
         options.diagnostics ?? stderrDiagnostics('warn', (line) => void process.stderr.write(line)),
       onCommit: options.onCommit,
     });
-    return new SpoolLogRecordProcessor(spool, createRecordReader(service, clock));
+    return new SpoolLogRecordProcessor(spool, createRecordReader(service, clock), options.lifecycle ?? true);
   }
 
   onEmit(record: ReadWriteLogRecord): void {
@@ -102,7 +112,10 @@ export class SpoolLogRecordProcessor implements LogRecordProcessor {
 
   /** As `shutdown`, within a time of one's own; tells what waits for the next start. */
   stop(deadlineMs: number): Promise<Waiting> {
-    this.#stopped ??= this.spool.stop(deadlineMs);
+    if (this.#stopped === undefined) {
+      if (this.#lifecycle) this.#record({ 'verdict.lifecycle.state': 'stop' });
+      this.#stopped = this.spool.stop(deadlineMs);
+    }
     return this.#stopped;
   }
 }

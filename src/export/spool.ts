@@ -197,6 +197,8 @@ class OpenSpool implements Spool {
     // What was recorded before the last checkpoint is what that checkpoint proves.
     await this.settled();
     await this.#checkpoint()?.catch(() => {});
+    // The writer's own word to the delivery thread takes another way, and may come after the order to stop.
+    this.#delivery?.advance(this.position());
     const waiting = (await this.#delivery?.stop(left())) ?? { waiting: 0, exporters: {} };
     await this.#retain();
     await writer.stop(Math.max(left(), STOP_MIN_MS));

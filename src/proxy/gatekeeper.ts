@@ -25,6 +25,8 @@ export interface GateOptions {
   readonly metrics: Metrics;
   readonly hmac: HmacKey;
   readonly diagnostics: Diagnostics;
+  /** What becomes of a call that policy allows and that cannot be recorded. */
+  readonly onAuditFailure: 'deny' | 'allow';
   readonly now: () => Date;
 }
 
@@ -76,10 +78,13 @@ async function decide(options: GateOptions, passage: Passage): Promise<Ruling> {
       if (row?.record !== 'async') await options.recorder.recorded(uid);
     }
   } catch (error) {
+    const why = `its decision could not be recorded: ${describe(error)}`;
+    if (judged.verdict.effect === 'allow' && options.onAuditFailure === 'allow') {
+      options.diagnostics.error(`${message.method} went on although ${why}`);
+      return forward(options, { passage, row, trace, uid: undefined });
+    }
     // Whatever broke inside, the call must not run. The agent sees an ordinary denial.
-    options.diagnostics.error(
-      `${message.method} was refused, its decision could not be recorded: ${describe(error)}`,
-    );
+    options.diagnostics.error(`${message.method} was refused, ${why}`);
     return refuse(options, { passage, row, trace, uid }, UNRECORDED);
   }
   const passed: Passed = { passage, row, trace, uid };

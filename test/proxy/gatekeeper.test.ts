@@ -50,11 +50,13 @@ const silentMetrics: Metrics = {
   serverOperation() {},
   clientOperation() {},
   observeDelivery() {},
+  observeSpool() {},
+  commit() {},
   flush: () => Promise.resolve(),
   shutdown: () => Promise.resolve(),
 };
 
-function openGate() {
+function openGate(onAuditFailure: 'deny' | 'allow' = 'deny') {
   const scene: Scene = { drafts: [], said: [], recorded: () => Promise.resolve() };
   const recorder: Recorder = {
     emit: (draft) => `uid-${scene.drafts.push(draft)}`,
@@ -70,6 +72,7 @@ function openGate() {
     metrics: silentMetrics,
     hmac: hmacKey(Buffer.alloc(32, 1)),
     diagnostics,
+    onAuditFailure,
     now: () => new Date(0),
   });
   return { gate, scene };
@@ -126,6 +129,16 @@ describe('the gate', () => {
       'audit_unavailable',
     );
     assert.match(scene.said.join(''), /disk gone/);
+  });
+
+  test('lets such a call go on where the operator has chosen that, but never a denied one', async () => {
+    const { gate, scene } = openGate('allow');
+    scene.recorded = () => Promise.reject(new Error('disk gone'));
+    const ruling = await gate.decide(message('tools/call', tool('read')), origin, 'to_upstream');
+    assert.ok(ruling.forward);
+    ruling.settle({ status: 'ok' });
+    assert.equal(scene.drafts.length, 1, 'an outcome was recorded of a decision that is not there');
+    assert.equal((await gate.decide(message('tools/call', tool('write')), origin, 'to_upstream')).forward, false);
   });
 
   test('refuses when the recorder itself throws', async () => {

@@ -1,0 +1,141 @@
+/**
+ * A gate that nobody can drown: refusals are recorded one by one up to a rate and counted beyond it, and while the
+ * spool fills up no caller may take more than a share of it. A wrapper: what it lets through is the inner gate's.
+ */
+import { errorRow } from '../errors.ts';
+import { errorAnswer } from './message/answer.ts';
+import { lookupMethod } from './message/methods.ts';
+import type { Answer, Direction, Gate, Origin, Rejection, Ruling } from './gate.ts';
+import type { NotificationMessage, RequestMessage } from './message/message.ts';
+
+/** Refusals of one source that are recorded one by one, in a second: of an address before we know who it is. */
+export const REFUSALS_PER_SECOND = 10;
+/** The same of a caller whom we know. */
+export const CALLER_REFUSALS_PER_SECOND = 100;
+/** Sources that are told apart; the ones after them are one. */
+export const SOURCES_MAX = 1000;
+/** How full the spool must be before shares count. */
+export const SHARE_FROM = 0.5;
+/** Of what has been recorded since then, by one caller. */
+export const SHARE_MAX = 0.25;
+/** Bytes of a record beside the message that it is about. */
+const RECORD_BYTES = 2048;
+/** Below it a share says nothing: the first caller after a quiet hour always has all of it. */
+const SHARE_BYTES_MIN = 1024 * 1024;
+const WINDOW_MS = 1000;
+
+export interface FloodGuardOptions {
+  readonly nowMs: () => number;
+  /** How full the spool is, from 0 to 1; 0 where there is none. */
+  readonly fullness: () => number;
+}
+
+interface Source {
+  windowMs: number;
+  recorded: number;
+  suppressed: number;
+  last: Rejection | undefined;
+}
+
+export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { flush(): void } {
+  const sources = new Map<string, Source>();
+  const held = new Map<string, number>();
+  let heldTotal = 0;
+
+  /** Whether this refusal is recorded by itself. */
+  const admit = (name: string, rejection: Rejection | undefined): boolean => {
+    const now = options.nowMs();
+    const key = sources.has(name) || sources.size < SOURCES_MAX ? name : 'others';
+    const source = sources.get(key) ?? { windowMs: now, recorded: 0, suppressed: 0, last: undefined };
+    sources.set(key, source);
+    if (now - source.windowMs >= WINDOW_MS) tell(key, source, now);
+    if (
+      source.recorded <
+      (rejection?.origin.identity === undefined ? REFUSALS_PER_SECOND : CALLER_REFUSALS_PER_SECOND)
+    ) {
+      source.recorded += 1;
+      return true;
+    }
+    source.suppressed += 1;
+    source.last = rejection ?? source.last;
+    return false;
+  };
+
+  /** Puts what was suppressed on record as one, and begins a new window. */
+  const tell = (name: string, source: Source, now: number): void => {
+    const { suppressed, last } = source;
+    source.windowMs = now;
+    source.recorded = 0;
+    source.suppressed = 0;
+    if (suppressed === 0) return;
+    const origin = last?.origin ?? {};
+    const reason = last?.reason ?? 'parse';
+    gate.reject({
+      reason,
+      code: 'suppressed',
+      details: { count: suppressed, source: name },
+      origin,
+      id: null,
+    });
+  };
+
+  const reject = (rejection: Rejection): Answer => {
+    const { code, details, id } = rejection;
+    if (admit(sourceOf(rejection.origin), rejection)) return gate.reject(rejection);
+    return { httpStatus: errorRow(code).http ?? 400, body: errorAnswer(id, code, details) };
+  };
+
+  /** Whether a caller has had its share of a spool that is filling up. */
+  const exceeds = (caller: string, bytes: number): boolean => {
+    if (options.fullness() < SHARE_FROM) {
+      held.clear();
+      heldTotal = 0;
+      return false;
+    }
+    const mine = (held.get(caller) ?? 0) + bytes;
+    if (mine > SHARE_BYTES_MIN && mine > SHARE_MAX * (heldTotal + bytes) && held.size > 1) return true;
+    held.set(caller, mine);
+    heldTotal += bytes;
+    return false;
+  };
+
+  return {
+    reject,
+    async decide(message, origin, direction): Promise<Ruling> {
+      if (isNoise(message, direction) && !admit(`server ${origin.server.name}`, undefined)) {
+        return { forward: false, answer: { httpStatus: 202, body: undefined } };
+      }
+      if (exceeds(callerOf(origin), message.bytes.length + RECORD_BYTES)) {
+        const id = message.kind === 'request' ? message.id : null;
+        return {
+          forward: false,
+          answer: reject({ reason: 'limit', code: 'share_exceeded', details: {}, origin, id }),
+        };
+      }
+      return gate.decide(message, origin, direction);
+    },
+    flush() {
+      const now = options.nowMs();
+      for (const [name, source] of sources) {
+        tell(name, source, now);
+        sources.delete(name);
+      }
+    },
+  };
+}
+
+/** A notification that nobody knows: it is dropped in any case, and a server can send any number of them. */
+function isNoise(message: RequestMessage | NotificationMessage, direction: Direction): boolean {
+  return (
+    message.kind === 'notification' && lookupMethod(message.method, message.kind, direction) === undefined
+  );
+}
+
+function sourceOf(origin: Partial<Origin>): string {
+  if (origin.identity !== undefined) return `caller ${callerOf({ ...origin, identity: origin.identity })}`;
+  return origin.clientAddress ?? origin.transport ?? 'unknown';
+}
+
+function callerOf({ identity, clientAddress }: Pick<Origin, 'identity' | 'clientAddress'>): string {
+  return identity.keyId ?? identity.user ?? identity.agent?.id ?? clientAddress ?? identity.source;
+}

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Gate, Origin, Rejection } from '../../src/proxy/gate.ts';
+import {
+  CALLER_REFUSALS_PER_SECOND,
+  guardFloods,
+  REFUSALS_PER_SECOND,
+  SOURCES_MAX,
+} from '../../src/proxy/flood-guard.ts';
+import {
+  parseMessage,
+  type NotificationMessage,
+  type RequestMessage,
+} from '../../src/proxy/message/message.ts';
+
+function open() {
+  const rejected: Rejection[] = [];
+  let decided = 0;
+  const inner: Gate = {
+    reject: (rejection) => (rejected.push(rejection), { httpStatus: 400, body: undefined }),
+    decide: () => {
+      decided += 1;
+      return Promise.resolve({ forward: true, trace: { traceparent: '' }, settle: () => {} });
+    },
+  };
+  const clock = { ms: 0, fullness: 0 };
+  const gate = guardFloods(inner, { nowMs: () => clock.ms, fullness: () => clock.fullness });
+  return { gate, rejected, clock, decided: () => decided };
+}
+
+const from = (clientAddress: string): Rejection => ({
+  reason: 'identity_missing',
+  code: 'identity_missing',
+  details: {},
+  origin: { clientAddress },
+  id: null,
+});
+
+const origin = (user: string): Origin => ({
+  server: { name: 's' },
+  transport: 'tcp',
+  identity: { source: 'api_key', user },
+  claimed: {},
+});
+
+function message(text: string): RequestMessage | NotificationMessage {
+  const parsed = parseMessage(Buffer.from(text));
+  assert.ok(parsed.ok && parsed.message.kind !== 'response');
+  return parsed.message;
+}
+
+const call = message(
+  `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"x":"${'x'.repeat(600_000)}"}}}`,
+);
+const noise = message('{"jsonrpc":"2.0","method":"notifications/whatever"}');
+
+describe('the flood guard', () => {
+  test('records ten refusals of an address in a second one by one, and the rest as one count', () => {
+    const { gate, rejected, clock } = open();
+    for (let index = 0; index < 1000; index += 1) gate.reject(from('10.0.0.1'));
+    assert.equal(rejected.length, REFUSALS_PER_SECOND);
+    clock.ms = 1000;
+    gate.reject(from('10.0.0.1'));
+    assert.equal(rejected.length, REFUSALS_PER_SECOND + 2);
+    const told = rejected[REFUSALS_PER_SECOND];
+    assert.deepEqual([told?.code, told?.details], ['suppressed', { count: 990, source: '10.0.0.1' }]);
+  });
+
+  test('records more of a caller whom we know, and no more than its own limit', () => {
+    const { gate, rejected } = open();
+    const known = {
+      ...from('10.0.0.1'),
+      origin: { clientAddress: '10.0.0.1', identity: origin('a').identity },
+    };
+    for (let index = 0; index < 1000; index += 1) gate.reject(known);
+    assert.equal(rejected.length, CALLER_REFUSALS_PER_SECOND);
+  });
+
+  test('lets one address drown no other', () => {
+    const { gate, rejected } = open();
+    for (let index = 0; index < 1000; index += 1) gate.reject(from('10.0.0.1'));
+    gate.reject(from('10.0.0.2'));
+    assert.equal(rejected.at(-1)?.origin.clientAddress, '10.0.0.2');
+  });
+
+  test('still answers what it does not record', () => {
+    const { gate } = open();
+    for (let index = 0; index < 50; index += 1) gate.reject(from('10.0.0.1'));
+    assert.equal(gate.reject(from('10.0.0.1')).httpStatus, 401);
+  });
+
+  test('tells no more sources apart than its limit', () => {
+    const { gate, rejected } = open();
+    for (let index = 0; index < SOURCES_MAX + 500; index += 1) gate.reject(from(`10.0.${index}`));
+    assert.equal(rejected.length, SOURCES_MAX + REFUSALS_PER_SECOND);
+  });
+
+  test('puts what is left on record when it is flushed', () => {
+    const { gate, rejected } = open();
+    for (let index = 0; index < 30; index += 1) gate.reject(from('10.0.0.1'));
+    gate.flush();
+    assert.deepEqual(rejected.at(-1)?.details, { count: 20, source: '10.0.0.1' });
+    gate.flush();
+    assert.equal(rejected.length, REFUSALS_PER_SECOND + 1);
+  });
+
+  test('drops unknown notifications of a server without asking the gate, beyond the same rate', async () => {
+    const { gate, decided } = open();
+    for (let index = 0; index < 5000; index += 1) await gate.decide(noise, origin('a'), 'to_client');
+    assert.equal(decided(), REFUSALS_PER_SECOND);
+  });
+
+  test('refuses a caller that takes more than its share of a spool that fills up, and nobody else', async () => {
+    const { gate, clock, rejected } = open();
+    clock.fullness = 0.6;
+    await gate.decide(call, origin('quiet'), 'to_upstream');
+    const rulings = [];
+    for (let index = 0; index < 10; index += 1) {
+      rulings.push((await gate.decide(call, origin('loud'), 'to_upstream')).forward);
+    }
+    assert.ok(rulings.includes(false));
+    assert.equal(rejected[0]?.reason, 'limit');
+    assert.equal((await gate.decide(call, origin('other'), 'to_upstream')).forward, true);
+    clock.fullness = 0.1;
+    assert.equal((await gate.decide(call, origin('loud'), 'to_upstream')).forward, true);
+  });
+
+  test('counts no shares while there is room, nor where there is only one caller', async () => {
+    const { gate, clock } = open();
+    for (const fullness of [0.4, 0.9]) {
+      clock.fullness = fullness;
+      for (let index = 0; index < 10; index += 1) {
+        assert.equal((await gate.decide(call, origin('only'), 'to_upstream')).forward, true);
+      }
+    }
+  });
+});
