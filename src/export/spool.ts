@@ -11,7 +11,7 @@ import type { Draft } from '../event/recorder.ts';
 import type { SigningKey } from '../event/signing.ts';
 import type { Unstamped } from '../event/stamp.ts';
 import { adoptionText } from '../event/verify.ts';
-import { derivedUid, newUid } from '../event/uid.ts';
+import { newUid } from '../event/uid.ts';
 import { SEVERITY, type Fields } from '../event/vocabulary.ts';
 import { gapOfDamage, type AdoptedStream, type Adoption, type GapDraft } from '../spool/adoption.ts';
 import { createKeeper, type Keeper, type SpoolSize } from '../spool/keeper.ts';
@@ -151,11 +151,13 @@ class OpenSpool implements Spool {
     this.#last = uid;
     if (name !== 'verdict.checkpoint') this.#recordedSince = true;
     this.#writer?.append(uid, { ...halve(record), ...pairing(uid, record) }, false);
+    // At once, for until then whoever adopts the stream next records everything of it again.
+    if (attributes['verdict.lifecycle.adopted'] !== undefined) void this.#markAdopted();
   }
 
-  record(draft: Draft, given?: string): string {
+  record(draft: Draft): string {
     const time = this.#options.clock.tick();
-    const uid = given ?? newUid(time.hrTime[0] * 1000 + Math.floor(time.hrTime[1] / 1e6));
+    const uid = newUid(time.hrTime[0] * 1000 + Math.floor(time.hrTime[1] / 1e6));
     this.append({
       name: draft.name,
       severity: draft.severity,
@@ -258,11 +260,7 @@ class OpenSpool implements Spool {
         'verdict.decision.uid': decisionUid,
         'verdict.outcome.status': 'unknown',
       };
-      // The same uid whoever adopts the stream and however often, so that a reader drops the repetition.
-      this.record(
-        { name: 'verdict.outcome', severity: SEVERITY.deny, fields, trace },
-        derivedUid(decisionUid),
-      );
+      this.record({ name: 'verdict.outcome', severity: SEVERITY.deny, fields, trace });
     }
     const fresh = adopted.filter(({ marked }) => !marked);
     this.#unmarked.push(...fresh);

@@ -13,6 +13,12 @@ import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { startCli, type Running } from '../support/cli.ts';
 import { checkChains } from '../support/chain.ts';
+import {
+  ACCEPTED_ARGUMENTS,
+  INVALID_UTF8,
+  REFUSED_MESSAGES,
+  toolCall,
+} from '../support/hostile-arguments.ts';
 import { startOtlpReceiver, type OtlpReceiver } from '../support/otlp-receiver.ts';
 
 const POLICY = `
@@ -22,44 +28,6 @@ metadata: {name: open, version: "1"}
 rules:
   - {id: all, effect: allow, identities: [anonymous], tools: ["up/echo*"]}
 `;
-
-const call = (args: string, name = '"echo"'): string =>
-  `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":${name},"arguments":${args}}}`;
-
-/** Accepted, because they are JSON; each must give a whole record and an answer. */
-const ACCEPTED: readonly (readonly [string, string])[] = [
-  ['a key named constructor', '{"constructor":{"prototype":{}}}'],
-  ['a key named __proto__', '{"__proto__":{"admin":true}}'],
-  ['a number beyond every double', '{"n":1e400}'],
-  ['an integer beyond 2^53', '{"n":9007199254740993}'],
-  ['an integer beyond 2^63', '{"n":92233720368547758080}'],
-  ['1e300', '{"n":1e300}'],
-  ['minus zero', '{"n":-0}'],
-  ['NUL in a string', '{"s":"a\\u0000b"}'],
-  ['a lone surrogate', '{"s":"\\ud800","\\udc00":1}'],
-  ['line separators and terminal escapes', '{"s":"\\u2028\\u001b[2J\\u202e"}'],
-  ['a string of a megabyte', JSON.stringify({ s: 'x'.repeat(1_000_000) })],
-  [
-    '100,000 keys',
-    JSON.stringify(Object.fromEntries(Array.from({ length: 100_000 }, (_, i) => [`k${i}`, i]))),
-  ],
-  ['60 levels', `{"a":${'['.repeat(60)}${']'.repeat(60)}}`],
-];
-
-const REFUSED: readonly (readonly [string, string])[] = [
-  ['10,000 levels', call(`${'['.repeat(10_000)}${']'.repeat(10_000)}`)],
-  ['a duplicate key', call('{"a":1,"a":1}')],
-  ['a case variant of a key', call('{"path":1,"Path":2}')],
-  ['a duplicate name', call('{},"name":"other"')],
-  ['a batch', `[${call('{}')}]`],
-  ['arguments that are an array', call('[]')],
-  ['a name that is a number', call('{}', '5')],
-  ['params that are null', '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":null}'],
-  ['a method in another case', '{"jsonrpc":"2.0","id":1,"Method":"tools/call","params":{"name":"echo"}}'],
-  ['a truncated message', call('{}').slice(0, -1)],
-  ['two messages', `${call('{}')}${call('{}')}`],
-  ['an unknown envelope member', call('{}').replace('"id"', '"extra":1,"id"')],
-];
 
 describe('hostile messages over HTTP', () => {
   const seen: Buffer[] = [];
@@ -118,16 +86,16 @@ describe('hostile messages over HTTP', () => {
     return { status: response.status, text: await response.text() };
   };
 
-  for (const [what, args] of ACCEPTED) {
+  for (const [what, args] of ACCEPTED_ARGUMENTS) {
     test(`${what}: the call is made with the very bytes that were judged`, async () => {
-      const body = call(args);
+      const body = toolCall(args);
       seen.length = 0;
       assert.equal((await post(what, body)).status, 200);
       assert.deepEqual(seen.map(String), [body]);
     });
   }
 
-  for (const [what, body] of REFUSED) {
+  for (const [what, body] of REFUSED_MESSAGES) {
     test(`${what}: refused, and the upstream sees nothing`, async () => {
       seen.length = 0;
       const { status, text } = await post(what, body);
@@ -139,7 +107,7 @@ describe('hostile messages over HTTP', () => {
 
   test('invalid UTF-8, which parsers repair in different ways: refused', async () => {
     seen.length = 0;
-    assert.equal((await post('utf8', Buffer.from(call('{"s":"\xff"}'), 'latin1'))).status, 400);
+    assert.equal((await post('utf8', INVALID_UTF8)).status, 400);
     assert.deepEqual(seen, []);
   });
 
@@ -156,7 +124,7 @@ describe('hostile messages over HTTP', () => {
     const args = fc.array(member, { maxLength: 6 }).map((members) => `{${members.join(',')}}`);
     await fc.assert(
       fc.asyncProperty(args, space, async (text, outer) => {
-        const body = `${outer}${call(text)}${outer}`;
+        const body = `${outer}${toolCall(text)}${outer}`;
         seen.length = 0;
         assert.equal((await post('property', body)).status, 200);
         assert.deepEqual(seen.map(String), [body]);
@@ -171,8 +139,8 @@ describe('hostile messages over HTTP', () => {
     const logs = receiver.logs();
     assert.equal(checkChains(logs), 1);
     for (const [what, effect, reason] of [
-      ...ACCEPTED.map(([what]) => [what, 'allow', 'rule'] as const),
-      ...REFUSED.map(([what]) => [what, 'deny', 'parse'] as const),
+      ...ACCEPTED_ARGUMENTS.map(([what]) => [what, 'allow', 'rule'] as const),
+      ...REFUSED_MESSAGES.map(([what]) => [what, 'deny', 'parse'] as const),
       ['utf8', 'deny', 'parse'] as const,
     ]) {
       const decisions = logs.filter(

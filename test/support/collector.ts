@@ -19,7 +19,7 @@ import {
   type ReceivedSpan,
 } from './otlp-files.ts';
 
-export const COLLECTOR_CONFIG_DIRECTORY = fileURLToPath(new URL('../../collector-config/', import.meta.url));
+export const COLLECTOR_CONFIG_DIRECTORY = fileURLToPath(new URL('../../collector-config', import.meta.url));
 
 /** Enough to receive all three signals and to read them back. */
 export const FILE_CONFIGS = ['base.yaml', 'destinations/file.yaml'] as const;
