@@ -33,13 +33,33 @@ export const ERRORS = {
     http: 400,
     rpc: -32602,
   },
+  content_type: {
+    text: 'The Content-Type {value} is not accepted: a message is JSON in UTF-8.',
+    http: 415,
+    rpc: -32600,
+  },
+  response_unasked: {
+    text: 'The response to {id} was dropped: no request with that id waits for one from this caller.',
+    http: 202,
+    rpc: -32600,
+  },
+  event_ambiguous: {
+    text: 'An event was dropped: its data can be split in two ways, and one of them names a field.',
+    http: 502,
+    rpc: -31502,
+  },
   header_mismatch: { text: 'The header {header} does not agree with the body.', http: 400, rpc: -32020 },
 
   // What the doors refuse.
   origin_refused: { text: 'The {header} header {value} is not allowed here.', http: 403, rpc: -31403 },
   identity_missing: { text: 'No credentials were sent.', http: 401, rpc: -31401 },
-  identity_invalid: { text: 'The credentials were not accepted.', http: 401, rpc: -31401 },
+  identity_invalid: { text: 'The credentials were not accepted: {detail}.', http: 401, rpc: -31401 },
+  session_foreign: { text: 'There is no such session of this caller.', http: 404, rpc: -31404 },
   server_unknown: { text: 'There is no server named {server} here.', http: 404, rpc: -31404 },
+  http_malformed: { text: 'The HTTP request cannot be read: {detail}.', http: 400, rpc: -32600 },
+  http_oversize: { text: 'The header section is larger than {max} bytes.', http: 431, rpc: -32600 },
+  http_slow: { text: 'The HTTP request did not come to its end in time.', http: 408, rpc: -32600 },
+  http_expectation: { text: 'The expectation {value} cannot be met.', http: 417, rpc: -32600 },
   http_method: { text: 'Only POST, GET and DELETE are served here.', http: 405, rpc: -32600 },
 
   // What policy and the method table refuse, where the method has no result to say it in.

@@ -185,7 +185,7 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
     admin: health,
     policy: core.policy,
     stop() {
-      stopping ??= stopInTime(config.shutdownTimeoutMs, door, core).finally(() => health?.close());
+      stopping ??= stopInTime(config.shutdownTimeoutMs, door, core).finally(async () => health?.close());
       return stopping;
     },
   };

@@ -14,8 +14,6 @@ import { systemTimers } from './timers.ts';
 const plan = workerData as DeliveryPlan;
 const { directory, version } = plan;
 
-// A rule for windows; a thread has no origin.
-// oxlint-disable-next-line unicorn/require-post-message-target-origin
 const post = (message: FromThread): void => parentPort?.postMessage(message);
 const say =
   (level: keyof Diagnostics) =>

@@ -260,8 +260,6 @@ function startWorker(plan: DeliveryPlan): DeliveryThread {
   // Who forgets to stop it must not be kept alive by it: what is not delivered is in the spool.
   worker.unref();
   return {
-    // A rule for windows; a thread has no origin.
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin
     post: (message, transfer = []) => worker.postMessage(message, transfer),
     onMessage: (heard) => void worker.on('message', heard),
     onError: (heard) => void worker.on('error', heard),

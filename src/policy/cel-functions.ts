@@ -1,26 +1,25 @@
 /** What CEL has no function for, and what authors get wrong without: paths and hosts. */
 import { CelScalar, celFunc, type CelFunc } from '@bufbuild/cel';
 
-/** Longer paths are under nothing (PATH_MAX of Linux). */
+/** Longer paths are not judged (PATH_MAX of Linux). */
 export const PATH_LENGTH_MAX = 4096;
 /** Longer URLs have no host. */
 export const URL_LENGTH_MAX = 8192;
 
 /**
- * Whether an absolute path is `root` or stands under it. `.`, `..` and `//` are resolved by the text alone; symbolic
- * links are not seen. What readers take differently is under nothing: relative paths, backslashes, NUL, and dots,
- * slashes, backslashes, NUL and percent signs in percent-encoding.
+ * Whether an absolute path is `root` or stands under it. `.`, `..` and `//` are resolved by the text alone: symbolic
+ * links and file systems that ignore case are not seen. Throws for what readers take differently, because no answer
+ * would be safe for both an allow and a deny: relative paths (`~` too), backslashes, control characters,
+ * percent-encoding, lone surrogates, and more than PATH_LENGTH_MAX characters.
  */
 export function pathUnder(path: string, root: string): boolean {
-  const base = segments(root);
-  if (base === undefined || path.length > PATH_LENGTH_MAX || /%(?:2e|2f|5c|00|25)/i.test(path)) return false;
   const parts = segments(path);
-  return parts !== undefined && base.every((part, index) => parts[index] === part);
+  return segments(root).every((part, index) => parts[index] === part);
 }
 
-/** Undefined for what is not an absolute path of which every reader thinks the same. */
-function segments(path: string): string[] | undefined {
-  if (!path.startsWith('/') || /[\\\0]/.test(path)) return undefined;
+function segments(path: string): string[] {
+  const plain = path.length <= PATH_LENGTH_MAX && path.startsWith('/') && path.isWellFormed();
+  if (!plain || /[\\\u0000-\u001f\u007f]|%[0-9a-f]{2}/i.test(path)) throw new Error('not a plain absolute path');
   const parts: string[] = [];
   for (const part of path.split('/')) {
     if (part === '..') parts.pop();

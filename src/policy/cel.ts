@@ -228,6 +228,7 @@ const FAILURES: readonly (readonly [start: string, words: string])[] = [
   ['index', 'an index is out of range'],
   ['unresolved attribute', 'a member is missing'],
   ['not a URL', 'a value is not a URL with a plain host'],
+  ['not a plain absolute path', 'a value is not a plain absolute path'],
 ];
 
 function excerpt(parsed: Compiled['parsed'], exprId: bigint | undefined): string | undefined {

@@ -25,7 +25,7 @@ export interface PolicySource {
 /** Where a member of a rule stands, for warnings. */
 export type Place = (
   rule: Rule,
-  member: 'id' | 'when' | 'tools' | 'methods',
+  member: 'id' | 'when' | 'tools' | 'methods' | `methods/${number}`,
   offset?: number,
 ) => Position & { file: string };
 

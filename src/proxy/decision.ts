@@ -5,8 +5,8 @@ import { publicUri } from '../event/uri.ts';
 import type { Fields } from '../event/vocabulary.ts';
 import type { Identity } from '../identity/identity.ts';
 import type { Verdict } from '../policy/verdict.ts';
-import type { Origin, Outcome } from './gate.ts';
-import type { Call, NotificationMessage, RequestMessage } from './message/message.ts';
+import type { Governable, Origin, Outcome, Rejection } from './gate.ts';
+import type { Call, Glimpse } from './message/message.ts';
 
 export interface Decided {
   readonly verdict: Verdict;
@@ -15,7 +15,7 @@ export interface Decided {
 }
 
 export function decisionFields(
-  message: RequestMessage | NotificationMessage,
+  message: Governable,
   origin: Origin,
   decided: Decided,
   hmac: HmacKey,
@@ -24,11 +24,37 @@ export function decisionFields(
   return {
     ...verdictFields(decided),
     ...originFields(origin, hmac),
-    ...callFields(message),
+    ...targetFields(message),
+    'jsonrpc.request.id': message.kind === 'request' ? message.id.text : undefined,
     ...describeArguments(call.args, { level: decided.argumentsLevel, bytes: call.argsBytes, hmac }),
-    'mcp.protocol.version': call.protocolVersion ?? origin.protocolVersion,
-    'verdict.client.claimed.name': call.clientName ?? origin.claimed.name,
-    'verdict.client.claimed.version': call.clientVersion ?? origin.claimed.version,
+    ...envelopeFields(call, origin),
+  };
+}
+
+/** @param text why, as a sentence @param digest of all policy in force */
+export function rejectionFields(
+  { reason, origin, id, message }: Rejection,
+  { text, digest }: { readonly text: string; readonly digest: string },
+  hmac: HmacKey,
+): Fields {
+  return {
+    'verdict.decision.effect': 'deny',
+    'verdict.decision.enforced': true,
+    'verdict.decision.reason': reason,
+    'verdict.decision.message': text,
+    'verdict.policy.digest': digest,
+    ...originFields(origin, hmac),
+    ...(message === undefined ? {} : { ...targetFields(message), ...envelopeFields(message.call, origin) }),
+    'jsonrpc.request.id': id?.text,
+  };
+}
+
+/** What a message says of itself goes before what its connection has said. */
+function envelopeFields(call: Call, { claimed, protocolVersion }: Partial<Origin>): Fields {
+  return {
+    'mcp.protocol.version': call.protocolVersion ?? protocolVersion,
+    'verdict.client.claimed.name': call.clientName ?? claimed?.name,
+    'verdict.client.claimed.version': call.clientVersion ?? claimed?.version,
   };
 }
 
@@ -48,7 +74,7 @@ function verdictFields({ verdict, durationNs }: Decided): Fields {
 }
 
 /** The fields that a rejected message has too: what is known of where it came from. */
-export function originFields(origin: Partial<Origin>, hmac: HmacKey): Fields {
+function originFields(origin: Partial<Origin>, hmac: HmacKey): Fields {
   const { identity, server, claimed } = origin;
   return {
     'verdict.server.name': server?.name,
@@ -79,11 +105,9 @@ function identityFields(identity: Identity): Fields {
   };
 }
 
-function callFields(message: RequestMessage | NotificationMessage): Fields {
-  const { call } = message;
+function targetFields({ method, call }: Glimpse): Fields {
   return {
-    'mcp.method.name': message.method,
-    'jsonrpc.request.id': message.kind === 'request' ? message.id.text : undefined,
+    'mcp.method.name': method,
     'gen_ai.operation.name': call.tool === undefined ? undefined : 'execute_tool',
     'gen_ai.tool.name': call.tool,
     'gen_ai.prompt.name': call.prompt,

@@ -38,33 +38,45 @@ interface Source {
 }
 
 export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { flush(): void } {
-  const sources = new Map<string, Source>();
-  const held = new Map<string, number>();
-  let heldTotal = 0;
+  const rates = createRates(gate, options.nowMs);
+  const exceeds = createShares(options.fullness);
 
-  /** Whether this refusal is recorded by itself. */
-  const admit = (name: string, rejection: Rejection | undefined): boolean => {
-    const now = options.nowMs();
-    const key = sources.has(name) || sources.size < SOURCES_MAX ? name : 'others';
-    const source = sources.get(key) ?? { windowMs: now, recorded: 0, suppressed: 0, last: undefined };
-    sources.set(key, source);
-    if (now - source.windowMs >= WINDOW_MS) tell(key, source, now);
-    if (
-      source.recorded <
-      (rejection?.origin.identity === undefined ? REFUSALS_PER_SECOND : CALLER_REFUSALS_PER_SECOND)
-    ) {
-      source.recorded += 1;
-      return true;
-    }
-    source.suppressed += 1;
-    source.last = rejection ?? source.last;
-    return false;
+  const reject = (rejection: Rejection): Answer => {
+    const { code, details, id } = rejection;
+    if (rates.admit(sourceOf(rejection.origin), rejection)) return gate.reject(rejection);
+    return { httpStatus: errorRow(code).http ?? 400, body: errorAnswer(id, code, details) };
   };
 
-  /** Puts what was suppressed on record as one, and begins a new window. */
-  const tell = (name: string, source: Source, now: number): void => {
+  return {
+    reject,
+    flush: rates.flush,
+    async decide(message, origin, direction): Promise<Ruling> {
+      if (isNoise(message, direction) && !rates.admit(`server ${origin.server.name}`, undefined)) {
+        return { forward: false, answer: { httpStatus: 202, body: undefined } };
+      }
+      if (exceeds(callerOf(origin), message.bytes.length + RECORD_BYTES)) {
+        const id = message.kind === 'request' ? message.id : null;
+        const answer = reject({ reason: 'limit', code: 'share_exceeded', details: {}, origin, id });
+        return { forward: false, answer };
+      }
+      return gate.decide(message, origin, direction);
+    },
+  };
+}
+
+interface Rates {
+  /** Whether this refusal is recorded by itself. */
+  admit(name: string, rejection: Rejection | undefined): boolean;
+  /** Puts what was suppressed on record, and begins new windows. */
+  flush(): void;
+}
+
+function createRates(gate: Gate, nowMs: () => number): Rates {
+  const sources = new Map<string, Source>();
+
+  const tell = (name: string, source: Source): void => {
     const { suppressed, last } = source;
-    source.windowMs = now;
+    source.windowMs = nowMs();
     source.recorded = 0;
     source.suppressed = 0;
     if (suppressed === 0) return;
@@ -79,48 +91,46 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
     });
   };
 
-  const reject = (rejection: Rejection): Answer => {
-    const { code, details, id } = rejection;
-    if (admit(sourceOf(rejection.origin), rejection)) return gate.reject(rejection);
-    return { httpStatus: errorRow(code).http ?? 400, body: errorAnswer(id, code, details) };
-  };
-
-  /** Whether a caller has had its share of a spool that is filling up. */
-  const exceeds = (caller: string, bytes: number): boolean => {
-    if (options.fullness() < SHARE_FROM) {
-      held.clear();
-      heldTotal = 0;
-      return false;
-    }
-    const mine = (held.get(caller) ?? 0) + bytes;
-    if (mine > SHARE_BYTES_MIN && mine > SHARE_MAX * (heldTotal + bytes) && held.size > 1) return true;
-    held.set(caller, mine);
-    heldTotal += bytes;
-    return false;
-  };
-
   return {
-    reject,
-    async decide(message, origin, direction): Promise<Ruling> {
-      if (isNoise(message, direction) && !admit(`server ${origin.server.name}`, undefined)) {
-        return { forward: false, answer: { httpStatus: 202, body: undefined } };
+    admit(name, rejection) {
+      const key = sources.has(name) || sources.size < SOURCES_MAX ? name : 'others';
+      const fresh = { windowMs: nowMs(), recorded: 0, suppressed: 0, last: undefined };
+      const source = sources.get(key) ?? fresh;
+      sources.set(key, source);
+      if (nowMs() - source.windowMs >= WINDOW_MS) tell(key, source);
+      const known = rejection?.origin.identity !== undefined;
+      if (source.recorded < (known ? CALLER_REFUSALS_PER_SECOND : REFUSALS_PER_SECOND)) {
+        source.recorded += 1;
+        return true;
       }
-      if (exceeds(callerOf(origin), message.bytes.length + RECORD_BYTES)) {
-        const id = message.kind === 'request' ? message.id : null;
-        return {
-          forward: false,
-          answer: reject({ reason: 'limit', code: 'share_exceeded', details: {}, origin, id }),
-        };
-      }
-      return gate.decide(message, origin, direction);
+      source.suppressed += 1;
+      source.last = rejection ?? source.last;
+      return false;
     },
     flush() {
-      const now = options.nowMs();
       for (const [name, source] of sources) {
-        tell(name, source, now);
+        tell(name, source);
         sources.delete(name);
       }
     },
+  };
+}
+
+/** @returns whether a caller has had its share of a spool that is filling up */
+function createShares(fullness: () => number): (caller: string, bytes: number) => boolean {
+  const held = new Map<string, number>();
+  let total = 0;
+  return (caller, bytes) => {
+    if (fullness() < SHARE_FROM) {
+      held.clear();
+      total = 0;
+      return false;
+    }
+    const mine = (held.get(caller) ?? 0) + bytes;
+    if (mine > SHARE_BYTES_MIN && mine > SHARE_MAX * (total + bytes) && held.size > 1) return true;
+    held.set(caller, mine);
+    total += bytes;
+    return false;
   };
 }
 

@@ -5,7 +5,8 @@
 import type { ErrorCode, ErrorDetails } from '../errors.ts';
 import type { OutcomeStatus, Reason } from '../event/vocabulary.ts';
 import type { Claimed, Identity } from '../identity/identity.ts';
-import type { Id, NotificationMessage, RequestMessage } from './message/message.ts';
+import type { Glimpse, Id, NotificationMessage, RequestMessage } from './message/message.ts';
+import type { TransportMessage } from './message/transport.ts';
 
 /** Where messages come from; constant for one HTTP exchange or one stdio connection. */
 export interface Origin {
@@ -22,6 +23,9 @@ export interface Origin {
 }
 
 export type Direction = 'to_upstream' | 'to_client';
+
+/** What the gate decides on. */
+export type Governable = RequestMessage | NotificationMessage | TransportMessage;
 
 /** What became of a forwarded message. */
 export interface Outcome {
@@ -44,7 +48,7 @@ export interface Forward {
   readonly forward: true;
   /** W3C trace context of our CLIENT span, for the HTTP headers towards the upstream. */
   readonly trace: { readonly traceparent: string; readonly tracestate?: string | undefined };
-  /** Records the outcome. The first call counts, later ones do nothing; a notification has none. */
+  /** Records the outcome. The first call counts, later ones do nothing; only a request has one. */
   settle(outcome: Outcome): void;
 }
 
@@ -71,6 +75,10 @@ export interface Rejection {
   readonly details: ErrorDetails;
   readonly origin: Partial<Origin>;
   readonly id: Id | null;
+  /** What could be read of the message, where some of it could. */
+  readonly message?: Glimpse | undefined;
+  /** Which way the message went; absent where there was none yet. */
+  readonly direction?: Direction | undefined;
 }
 
 export interface Gate {
@@ -78,11 +86,7 @@ export interface Gate {
    * Decides, records, waits until the record is as durable as promised, and only then says forward.
    * Never rejects: whatever goes wrong inside is a refusal.
    */
-  decide(
-    message: RequestMessage | NotificationMessage,
-    origin: Origin,
-    direction: Direction,
-  ): Promise<Ruling>;
+  decide(message: Governable, origin: Origin, direction: Direction): Promise<Ruling>;
 
   /** Records a rejection without waiting, and says what to answer. */
   reject(rejection: Rejection): Answer;

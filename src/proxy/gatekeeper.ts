@@ -12,9 +12,9 @@ import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { Metrics, Operation } from '../telemetry/metrics.ts';
 import type { RequestTrace, Tracing } from '../telemetry/tracing.ts';
 import { errorAnswer, toolDenial } from './message/answer.ts';
-import { decisionFields, originFields, outcomeFields, targetOf } from './decision.ts';
-import type { Answer, Direction, Forward, Gate, Origin, Outcome, Refuse, Rejection, Ruling } from './gate.ts';
-import type { NotificationMessage, RequestMessage } from './message/message.ts';
+import { decisionFields, outcomeFields, rejectionFields, targetOf } from './decision.ts';
+import type { Answer, Direction, Forward, Gate, Governable, Origin } from './gate.ts';
+import type { Outcome, Refuse, Rejection, Ruling } from './gate.ts';
 import { lookupMethod, type MethodRow } from './message/methods.ts';
 
 export interface GateOptions {
@@ -48,7 +48,7 @@ export function createGate(options: GateOptions): ClosableGate {
 }
 
 interface Passage {
-  readonly message: RequestMessage | NotificationMessage;
+  readonly message: Governable;
   readonly origin: Origin;
   readonly direction: Direction;
   readonly closed: boolean;
@@ -190,6 +190,13 @@ function refuse(options: GateOptions, { passage, row, trace, uid }: Passed, verd
     return { forward: false, answer: { httpStatus: 202, body: undefined } };
   }
   const decision = { uid: uid ?? '', effect: verdict.effect, reason: verdict.reason };
+  if (message.kind === 'transport') {
+    trace.end({ errorType: verdict.reason });
+    // 405 is how MCP says that there is no such stream, and that a session cannot be ended (2025-11-25, transports).
+    const httpStatus = PASSING.has(verdict.reason) ? 503 : 405;
+    const body = errorAnswer(null, 'denied', { detail: denialText(verdict, uid) }, decision);
+    return { forward: false, answer: { httpStatus, body } };
+  }
   if (row?.resultChannel === 'tool_result') {
     end('tool_error');
     const body = toolDenial(message.id, denialText(verdict, uid), decision, message.call.modern);
@@ -228,7 +235,7 @@ function forward(options: GateOptions, { passage, row, trace, uid }: Passed): Fo
     'server.address': origin.server.address,
     'server.port': origin.server.port,
   });
-  if (message.kind === 'notification') {
+  if (message.kind !== 'request') {
     upstream.end();
     trace.end();
     return { forward: true, trace: upstream, settle: () => {} };
@@ -272,31 +279,35 @@ function operationOf(passage: Passage, row: MethodRow | undefined, errorType: st
     method: row?.method ?? '_OTHER',
     server: origin.server.name,
     transport: origin.transport,
-    protocolVersion: message.call.protocolVersion ?? origin.protocolVersion,
+    protocolVersion: revisionOf(message.call.protocolVersion ?? origin.protocolVersion),
     errorType,
   };
 }
 
+const REVISION = /^\d{4}-\d{2}-\d{2}$/;
+
+/** A protocol version as metrics may have it: what is no date is the caller's text. */
+function revisionOf(version: string | undefined): string | undefined {
+  return version === undefined || REVISION.test(version) ? version : '_OTHER';
+}
+
 function reject(options: GateOptions, rejection: Rejection): Answer {
-  const { code, details, reason, origin, id } = rejection;
-  const text = errorText(code, details);
+  const { code, details, reason, origin, id, message, direction } = rejection;
+  const why = errorText(code, details);
+  // The origin is that of the client, whichever side has sent what is refused.
+  const text = direction === 'to_client' ? `From the server: ${why}` : why;
   const trace = options.tracing.start({
     method: 'rejected',
-    parents: { http: { traceparent: origin.traceparent, tracestate: origin.tracestate } },
+    parents: {
+      meta: { traceparent: message?.call.traceparent, tracestate: message?.call.tracestate },
+      http: { traceparent: origin.traceparent, tracestate: origin.tracestate },
+    },
     attributes: { 'network.transport': origin.transport, 'client.address': origin.clientAddress },
   });
   const uid = options.recorder.emit({
     name: 'verdict.decision',
     severity: SEVERITY.deny,
-    fields: {
-      'verdict.decision.effect': 'deny',
-      'verdict.decision.enforced': true,
-      'verdict.decision.reason': reason,
-      'verdict.decision.message': text,
-      'verdict.policy.digest': options.policy().digest,
-      'jsonrpc.request.id': id?.text,
-      ...originFields(origin, options.hmac),
-    },
+    fields: rejectionFields(rejection, { text, digest: options.policy().digest }, options.hmac),
     trace: trace.ids,
   });
   trace.end({ errorType: reason });

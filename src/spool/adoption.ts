@@ -94,8 +94,38 @@ export function adoptStreams({ files, directory, own }: AdoptionOptions): Adopti
     busy,
     failed,
     gaps: adopted.flatMap(({ damages }) => damages.map(gapOfDamage)),
-    unknownOutcomes: adopted.flatMap(({ openDecisions }) => openDecisions),
+    unknownOutcomes: unknownOutcomes(adopted, () =>
+      busy.flatMap((stream) => settledIn(files, { directory, stream, citations, header: undefined })),
+    ),
   };
+}
+
+/**
+ * An outcome may stand in another stream than its decision: in the one that continued it, or in that of an adopter
+ * that died before it left its mark. Each call gets one outcome.
+ * @param settledInBusy of streams that others hold; another adopter may have been quicker to lock one of two
+ */
+function unknownOutcomes(
+  adopted: readonly AdoptedStream[],
+  settledInBusy: () => readonly string[],
+): UnpairedDecision[] {
+  const open = new Map<string, UnpairedDecision>();
+  for (const { openDecisions } of adopted) {
+    // The decision itself says more than a header that repeats its uid.
+    for (const one of openDecisions) if (!open.has(one.decisionUid)) open.set(one.decisionUid, one);
+  }
+  for (const { settledElsewhere } of adopted) for (const uid of settledElsewhere) open.delete(uid);
+  if (open.size > 0) for (const uid of settledInBusy()) open.delete(uid);
+  return [...open.values()];
+}
+
+function settledIn(files: SpoolFiles, orphan: Orphan): readonly string[] {
+  try {
+    return recoverSynced(files, orphan).settledElsewhere;
+  } catch {
+    // Its owner may be removing it. What is settled there is settled twice then, which a reader can tell.
+    return [];
+  }
 }
 
 interface Orphan {
@@ -155,6 +185,7 @@ function markedStream(path: string, { stream, firsts, mark, header }: Marked): R
     tornBytes: 0,
     tornLines: 0,
     openDecisions: [],
+    settledElsewhere: [],
     header,
   };
 }

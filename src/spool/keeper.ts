@@ -65,12 +65,8 @@ export function createKeeper(options: KeeperOptions): Keeper {
   const known = new Map<string, Known>();
 
   const add = (stream: string, facts: Partial<Known>): void => {
-    const acknowledged = new Map<string, number>();
-    for (const { name } of exporters) {
-      const position = readCursor(files, `${directory}/${stream}`, name);
-      if (position !== undefined) acknowledged.set(name, position.sequence);
-    }
     const { over = false, predecessor, end, lock } = facts;
+    const acknowledged = readAcknowledged(options, stream);
     known.set(stream, { over, predecessor, end, lock, acknowledged, fullSinceMs: new Map() });
   };
 
@@ -95,16 +91,7 @@ export function createKeeper(options: KeeperOptions): Keeper {
       for (const stream of adoption.adopted) add(stream.stream, factsOf(stream));
       return adoption;
     },
-    mark(stream) {
-      const position = recoveredPosition(stream);
-      if (position === undefined || stream.marked) return;
-      const { segment, offset } = position;
-      try {
-        writeMark(files, `${directory}/${stream.stream}`, { end: stream.end, segment, offset });
-      } catch {
-        // Without the mark the stream is recovered again by whoever adopts it next, and recorded with the same ids.
-      }
-    },
+    mark: (stream) => markQuietly(options, stream),
     acknowledged(exporter, stream, sequence) {
       known.get(stream)?.acknowledged.set(exporter, sequence);
     },
@@ -138,6 +125,30 @@ export function createKeeper(options: KeeperOptions): Keeper {
       known.clear();
     },
   };
+}
+
+/** How far each exporter's cursor on the disk says it is. */
+function readAcknowledged(
+  { files, directory, exporters }: KeeperOptions,
+  stream: string,
+): Map<string, number> {
+  const acknowledged = new Map<string, number>();
+  for (const { name } of exporters) {
+    const position = readCursor(files, `${directory}/${stream}`, name);
+    if (position !== undefined) acknowledged.set(name, position.sequence);
+  }
+  return acknowledged;
+}
+
+function markQuietly({ files, directory }: KeeperOptions, stream: AdoptedStream): void {
+  const position = recoveredPosition(stream);
+  if (position === undefined || stream.marked) return;
+  const { segment, offset } = position;
+  try {
+    writeMark(files, `${directory}/${stream.stream}`, { end: stream.end, segment, offset });
+  } catch {
+    // Without the mark the stream is recovered again by whoever adopts it next, and recorded with the same ids.
+  }
 }
 
 function factsOf({ header, end, lock }: AdoptedStream): Partial<Known> {

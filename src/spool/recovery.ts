@@ -53,6 +53,8 @@ export interface RecoveredStream {
   readonly tornLines: number;
   /** Calls that were let through and of which no outcome is known. */
   readonly openDecisions: readonly UnpairedDecision[];
+  /** Uids of decisions whose outcome was read in the last segment, though they were not: for other streams. */
+  readonly settledElsewhere: readonly string[];
   /** The newest header that can be read: resource, scope, predecessor. */
   readonly header: SegmentHeader | undefined;
 }
@@ -78,9 +80,10 @@ export function recoverStream(
   const header = kept.findLast((head) => head.header !== undefined)?.header;
   if (last === undefined) {
     const end = { stream, sequence: cited?.sequence ?? 0, hash: cited?.hash ?? ZERO_HASH };
-    return { stream, segments: [], end, damages: [], tornBytes: 0, tornLines: 0, openDecisions: [], header };
+    const nothing = { damages: [], tornBytes: 0, tornLines: 0, openDecisions: [], settledElsewhere: [] };
+    return { stream, segments: [], end, ...nothing, header };
   }
-  const open: UnpairedDecisions = new Map();
+  const open: UnpairedDecisions = { open: new Map(), settledElsewhere: new Set() };
   openBefore(files, { stream, heads: kept, open });
   const tail = withFile(files, last.path, (file) =>
     readTail(file, { stream, head: last, cited, hashes, open }),
@@ -109,7 +112,19 @@ export function recoverStream(
   });
   const end = { stream, sequence: tail.end.sequence, hash: tail.end.hash ?? '' };
   const { damages, tornBytes, tornLines } = tail;
-  return { stream, segments, end, damages, tornBytes, tornLines, openDecisions: [...open.values()], header };
+  const openDecisions = [...open.open.values()];
+  const settledElsewhere = [...open.settledElsewhere];
+  return {
+    stream,
+    segments,
+    end,
+    damages,
+    tornBytes,
+    tornLines,
+    openDecisions,
+    settledElsewhere,
+    header,
+  };
 }
 
 interface Head {
@@ -179,7 +194,7 @@ interface OpenSearch {
 /** What was open when the last segment began: its header says it, or an older one and the records since. */
 function openBefore(files: SpoolFiles, { stream, heads, open }: OpenSearch): void {
   const known = heads.findLastIndex(({ header }) => header !== undefined);
-  for (const uid of heads[known]?.header?.open ?? []) open.set(uid, { decisionUid: uid });
+  for (const uid of heads[known]?.header?.open ?? []) open.open.set(uid, { decisionUid: uid });
   const recordOf = createRecordReader(stream);
   for (const { first, path, bytes } of heads.slice(Math.max(known, 0), -1)) {
     withFile(files, path, (file) => {

@@ -9,14 +9,18 @@ export interface UnpairedDecision {
   readonly spanId?: string | undefined;
 }
 
-/** The open ones by uid, oldest first. */
-export type UnpairedDecisions = Map<string, UnpairedDecision>;
+export interface UnpairedDecisions {
+  /** By uid, oldest first. */
+  readonly open: Map<string, UnpairedDecision>;
+  /** Uids of decisions that were not read here, and whose outcome was: they may stand in another stream. */
+  readonly settledElsewhere: Set<string>;
+}
 
 const DECISION = '"event.name":"verdict.decision"';
 const OUTCOME = '"event.name":"verdict.outcome"';
 
 /** Follows one record: a forwarded request opens, its outcome closes. A notification has no outcome. */
-export function followRecord(open: UnpairedDecisions, body: string): void {
+export function followRecord({ open, settledElsewhere }: UnpairedDecisions, body: string): void {
   if (body.includes(DECISION)) {
     const members = membersOf(body);
     const uid = members.get('log.record.uid');
@@ -28,7 +32,10 @@ export function followRecord(open: UnpairedDecisions, body: string): void {
     });
   } else if (body.includes(OUTCOME)) {
     const uid = membersOf(body).get('verdict.decision.uid');
-    if (typeof uid === 'string') open.delete(uid);
+    if (typeof uid !== 'string') return;
+    // A header gives no trace, and may repeat what the stream before it began.
+    if (open.get(uid)?.traceId === undefined) settledElsewhere.add(uid);
+    open.delete(uid);
   }
 }
 

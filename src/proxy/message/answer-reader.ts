@@ -6,7 +6,7 @@
 import type { ErrorCode, ErrorDetails } from '../../errors.ts';
 import type { Outcome } from '../gate.ts';
 import { ENVELOPE_MEMBERS, parseMessage } from './message.ts';
-import type { Id, MessageLimits, NotificationMessage, RequestMessage } from './message.ts';
+import type { Glimpse, Id, MessageLimits, NotificationMessage, RequestMessage } from './message.ts';
 import { shown } from './strict-json.ts';
 
 export type ReadAnswer =
@@ -17,7 +17,13 @@ export type ReadAnswer =
       readonly outcome: Pick<Outcome, 'status' | 'errorType' | 'rpcCode'>;
     }
   | { readonly kind: 'message'; readonly message: RequestMessage | NotificationMessage }
-  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly details: ErrorDetails };
+  | {
+      readonly kind: 'refused';
+      readonly code: ErrorCode;
+      readonly details: ErrorDetails;
+      /** As in ParseResult. */
+      readonly message?: Glimpse | undefined;
+    };
 
 /**
  * Reads one message from the other side. Never throws.
@@ -68,7 +74,10 @@ function isMembers(value: unknown): value is Members {
 
 function readMessage(bytes: Uint8Array, limits: Partial<MessageLimits>): ReadAnswer {
   const result = parseMessage(bytes, limits);
-  if (!result.ok) return { kind: 'refused', code: result.code, details: result.details };
+  if (!result.ok) {
+    const { code, details, message } = result;
+    return { kind: 'refused', code, details, message };
+  }
   // With a method there it cannot be one; the types do not know.
   if (result.message.kind === 'response') return refused('parse_envelope', 'it is not a request');
   return { kind: 'message', message: result.message };

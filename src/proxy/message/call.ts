@@ -90,6 +90,20 @@ export function readCall(method: string, params: Params, sizeOf: (value: Json) =
   };
 }
 
+/** What can be read of params that readCall refuses: target and trace, each where it has its type. Never throws. */
+export function glimpseCall(method: string, params: Json | undefined): Call {
+  const members = isObject(params) ? params : undefined;
+  const meta = objectAt(members, '_meta');
+  return {
+    tool: method === 'tools/call' ? stringAt(members, 'name') : undefined,
+    prompt: method === 'prompts/get' ? stringAt(members, 'name') : undefined,
+    uri: URI_METHODS.has(method) ? stringAt(members, 'uri') : undefined,
+    traceparent: stringAt(meta, 'traceparent'),
+    tracestate: stringAt(meta, 'tracestate'),
+    modern: false,
+  };
+}
+
 const ARGUMENT_METHODS: ReadonlySet<string> = new Set(['tools/call', 'prompts/get']);
 const URI_METHODS: ReadonlySet<string> = new Set([
   'resources/read',

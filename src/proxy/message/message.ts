@@ -3,7 +3,7 @@ import { VerdictError } from '../../errors.ts';
 import type { ErrorCode, ErrorDetails } from '../../errors.ts';
 import { isObject, JsonNumber } from '../../event/json.ts';
 import type { Json } from '../../event/json.ts';
-import { readCall } from './call.ts';
+import { glimpseCall, readCall } from './call.ts';
 import type { Call } from './call.ts';
 import type { Limit } from '../limit.ts';
 import { parseStrictJson, shown } from './strict-json.ts';
@@ -45,6 +45,9 @@ export interface ResponseMessage {
 
 export type Message = RequestMessage | NotificationMessage | ResponseMessage;
 
+/** What could be read of a message that is refused. Unchecked: for records, never for a decision. */
+export type Glimpse = Pick<RequestMessage, 'method' | 'call'>;
+
 export type ParseResult =
   | { readonly ok: true; readonly message: Message }
   | {
@@ -53,6 +56,8 @@ export type ParseResult =
       readonly details: ErrorDetails;
       /** The id, where it could be read without doubt. */
       readonly id: Id | null;
+      /** On `parse_params`. */
+      readonly message?: Glimpse | undefined;
     };
 
 /** Bytes of one message. */
@@ -86,7 +91,9 @@ export function parseMessage(bytes: Uint8Array, limits: Partial<MessageLimits> =
     return { ok: true, message: readEnvelope(json.value, { bytes, text, spans: json.spans }) };
   } catch (error) {
     if (!(error instanceof VerdictError)) throw error;
-    return { ok: false, code: error.code, details: error.details, id: answerableId(json.value) };
+    const { code, details } = error;
+    const message = code === 'parse_params' ? glimpse(json.value) : undefined;
+    return { ok: false, code, details, id: answerableId(json.value), message };
   }
 }
 
@@ -193,6 +200,12 @@ function sentBytes(value: Json, source: Source): number | undefined {
  */
 function answerableId(envelope: Envelope): Id | null {
   return envelope.has('method') ? (idOf(envelope.get('id')) ?? null) : null;
+}
+
+/** Of an envelope that is good but for its params. */
+function glimpse(envelope: Envelope): Glimpse | undefined {
+  const method = envelope.get('method');
+  return typeof method === 'string' ? { method, call: glimpseCall(method, envelope.get('params')) } : undefined;
 }
 
 function malformed(detail: string): VerdictError {

@@ -4,7 +4,8 @@
  */
 export interface MethodRow {
   readonly method: string;
-  readonly kind: 'request' | 'notification';
+  /** transport: no JSON-RPC method but an HTTP verb (transport.ts); nobody can send it as a message. */
+  readonly kind: 'request' | 'notification' | 'transport';
   /** Who sends it. */
   readonly from: 'client' | 'server';
   /** legacy: up to 2025-11-25; modern: 2026-07-28. */
@@ -70,6 +71,7 @@ const SENT: readonly Sent[] = [
   ['client', 'request', 'modern', GOVERNED, ['subscriptions/listen', 'tasks/update']],
   ['client', 'request', 'both', GOVERNED, ['tasks/get', 'tasks/cancel']],
   ['client', 'request', 'legacy', GOVERNED, ['tasks/list', 'tasks/result']],
+  ['client', 'transport', 'legacy', PROTOCOL, ['transport/stream', 'transport/delete']],
   ['client', 'notification', 'both', UNRECORDED, ['notifications/cancelled']],
   ['client', 'notification', 'legacy', UNRECORDED, ['notifications/progress']],
   [
