@@ -14,14 +14,16 @@ import { SEVERITY, type Fields, type LifecycleState } from './event/vocabulary.t
 import type { ExporterPlan } from './export/delivery-message.ts';
 import { createResource } from './export/resource.ts';
 import { loadApiKeys, type ApiKeys } from './identity/api-keys.ts';
-import { httpAuthenticator } from './identity/authenticate.ts';
+import { httpAuthenticator, lockedOut } from './identity/authenticate.ts';
 import { stdioIdentity } from './identity/stdio.ts';
+import { lintPolicy, methodFaults } from './policy/lint.ts';
 import { loadPolicy } from './policy/load.ts';
 import type { Policy } from './policy/policy.ts';
 import { guardFloods } from './proxy/flood-guard.ts';
 import type { Gate } from './proxy/gate.ts';
 import { createGate } from './proxy/gatekeeper.ts';
 import { createHttpDoor, type HttpDoor } from './proxy/http/door.ts';
+import { METHODS } from './proxy/message/methods.ts';
 import { runStdioDoor, type ChildEnd } from './proxy/stdio/door.ts';
 import type { Diagnostics } from './telemetry/diagnostics.ts';
 import { createMetrics } from './telemetry/metrics.ts';
@@ -61,7 +63,7 @@ interface Core {
 async function startCore(options: CoreOptions): Promise<Core> {
   const { env, diagnostics, watch } = options;
   const version = packageVersion();
-  const policy = readPolicy(options.policyFiles, options.cwd);
+  const policy = readPolicy(options.policyFiles, options.cwd, diagnostics);
   const hmac = loadHmacKey({ directory: options.keysDirectory, env });
   const { resource, service } = createResource(env, { version, diagnostics });
   const telemetry = { env, resource, diagnostics, version };
@@ -122,12 +124,19 @@ function watched(recorder: Recorder, { emitted }: Watch): Recorder {
   };
 }
 
-/** Reads the policy files; throws `policy_invalid` with every fault, one a line. */
-function readPolicy(files: readonly string[], cwd: string): Policy {
+/** Reads the policy files; throws `policy_invalid` with every fault, one a line, and warns of what looks wrong. */
+function readPolicy(files: readonly string[], cwd: string, diagnostics: Diagnostics): Policy {
   const loaded = loadPolicy(files.map((file) => ({ file: shown(file, cwd), text: readTextFile(file) })));
   if (!loaded.ok) throw new VerdictError('policy_invalid', { detail: listed(loaded.faults) });
-  return loaded.policy;
+  const { policy, place } = loaded;
+  // A rule for a method that does not exist never matches: a misspelt deny would be no deny at all.
+  const faults = methodFaults(policy, place, KNOWN_METHODS);
+  if (faults.length > 0) throw new VerdictError('policy_invalid', { detail: listed(faults) });
+  for (const fault of lintPolicy(policy, place)) diagnostics.warn(formatFault(fault));
+  return policy;
 }
+
+const KNOWN_METHODS: readonly string[] = [...new Set(METHODS.map(({ method }) => method))];
 
 /** A file as people write it: relative to where they stand, unless it lies elsewhere. */
 function shown(file: string, cwd: string): string {
@@ -160,7 +169,7 @@ export interface ServeOptions {
 /** Starts `serve`. Throws before anything listens where the config, the policy or the keys are wrong. */
 export async function startServe(options: ServeOptions): Promise<Serving> {
   const { config, diagnostics } = options;
-  const apiKeys = readKeys(config.apiKeysFile, options.cwd);
+  const apiKeys = readCallers(config, options.cwd, diagnostics);
   const core = await startCore({ ...options, ...config });
   const door = createHttpDoor({
     gate: core.gate,
@@ -208,9 +217,17 @@ function startHealth({ admin }: ServeConfig, core: Core): Promise<HealthServer |
 }
 
 /** Reads what `serve` would read, and throws what it would throw, without starting anything. */
-export function checkServe({ config, cwd }: Pick<ServeOptions, 'config' | 'cwd'>): void {
-  readPolicy(config.policyFiles, cwd);
-  readKeys(config.apiKeysFile, cwd);
+export function checkServe({ config, cwd, diagnostics }: ServeOptions): void {
+  readPolicy(config.policyFiles, cwd, diagnostics);
+  readCallers(config, cwd, diagnostics);
+}
+
+/** Reads the keys file, and warns where nobody could get in. */
+function readCallers(config: ServeConfig, cwd: string, diagnostics: Diagnostics): ApiKeys | undefined {
+  const apiKeys = readKeys(config.apiKeysFile, cwd);
+  const warning = lockedOut({ apiKeys, anonymous: config.anonymous, nowMs: Date.now });
+  if (warning !== undefined) diagnostics.warn(warning);
+  return apiKeys;
 }
 
 function readKeys(file: string | undefined, cwd: string): ApiKeys | undefined {

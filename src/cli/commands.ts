@@ -20,7 +20,8 @@ ${VERBS.map((verb) => `  ${verb.name.padEnd(8)} ${verb.summary}`).join('\n')}
 
 Examples:
   mcp-verdict demo
-  mcp-verdict wrap --policy policy.yaml --agent claude-code -- npx -y @modelcontextprotocol/server-filesystem /srv
+  mcp-verdict wrap --policy policy.yaml --server files --agent claude-code -- \\
+    npx -y @modelcontextprotocol/server-filesystem /srv
   mcp-verdict serve --config verdict.yaml
   mcp-verdict policy check policy.yaml
 

@@ -1,18 +1,15 @@
 /** `keys`: makes API keys for callers of `serve`. */
-import { existsSync, writeFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { parseDocument } from 'yaml';
-import { readTextFile } from '../config.ts';
-import { formatFault } from '../document.ts';
 import { VerdictError } from '../errors.ts';
-import { loadApiKeys, newApiKey } from '../identity/api-keys.ts';
+import { isCurrent, isTime, newApiKey } from '../identity/api-keys.ts';
+import { addKey } from './keys-file.ts';
 import type { Io, Verb } from './verb.ts';
 
 const HELP = `Usage: mcp-verdict keys create --file keys.yaml [--user ID] [--agent NAME] [--role ROLE]... [--expires TIME]
 
 Makes an API key, adds its hash to the keys file (which is created where there is none), and prints the key once.
-The file never holds the key itself.
+The file never holds the key itself; only its owner may read it.
 
   --file FILE      the keys file that verdict.yaml names as identity.api_keys
   --user ID        recorded as user.id
@@ -32,7 +29,7 @@ export const keysVerb: Verb = {
   run,
 };
 
-function run(args: readonly string[], io: Io): Promise<number> {
+async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
@@ -48,26 +45,21 @@ function run(args: readonly string[], io: Io): Promise<number> {
     throw new VerdictError('usage', { detail: 'keys has one sub-verb: create' });
   }
   if (values.file === undefined) throw new VerdictError('usage', { detail: 'keys create needs --file' });
+  if (values.expires !== undefined && !isTime(values.expires)) {
+    const detail = '--expires must be a time in UTC, for example 2027-01-31T00:00:00Z';
+    throw new VerdictError('usage', { detail });
+  }
   const { key, entry } = newApiKey({
     ...(values.user === undefined ? {} : { user: values.user }),
     ...(values.agent === undefined ? {} : { agent: { id: values.agent, name: values.agent } }),
     ...(values.role === undefined ? {} : { roles: values.role }),
     ...(values.expires === undefined ? {} : { expires: values.expires }),
   });
-  const file = resolve(io.cwd, values.file);
-  const document = parseDocument(existsSync(file) ? readTextFile(file) : EMPTY);
-  document.addIn(['keys'], document.createNode(entry));
-  const text = document.toString();
-  // The file is checked as `serve` will check it before it is written, so that a bad --expires breaks nothing.
-  const loaded = loadApiKeys(file, text);
-  if (!loaded.ok)
-    throw new VerdictError('config_invalid', { detail: loaded.faults.map(formatFault).join('\n') });
-  writeFileSync(file, text, { mode: 0o600 });
+  await addKey({ path: resolve(io.cwd, values.file), shown: values.file }, entry);
   io.stdout.write(`${key}\n`);
+  if (!isCurrent(entry, Date.now())) io.stderr.write(`${entry.id} is of no use: it has expired already.\n`);
   io.stderr.write(
     `Added ${entry.id} to ${values.file}. The key above is shown this once; hand it to its holder.\n`,
   );
-  return Promise.resolve(0);
+  return 0;
 }
-
-const EMPTY = 'apiVersion: mcp-verdict/v1\nkind: ApiKeys\nkeys: []\n';

@@ -2,16 +2,18 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readTextFile } from '../config.ts';
+import { closest } from '../document/words.ts';
 import { formatFault, type Fault } from '../document.ts';
 import { VerdictError, errorText } from '../errors.ts';
 import { isObject, type Json } from '../event/json.ts';
 import { ANONYMOUS, type Identity } from '../identity/identity.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import { explainRules, type RuleExplanation } from '../policy/explain.ts';
-import { lintPolicy } from '../policy/lint.ts';
+import { lintPolicy, methodFaults } from '../policy/lint.ts';
 import { loadPolicy, type LoadResult } from '../policy/load.ts';
+import type { Policy } from '../policy/policy.ts';
 import type { PolicyRequest, Verdict } from '../policy/verdict.ts';
-import { lookupMethod } from '../proxy/message/methods.ts';
+import { METHODS } from '../proxy/message/methods.ts';
 import { parseStrictJson } from '../proxy/message/strict-json.ts';
 import { printable } from '../telemetry/diagnostics.ts';
 import type { Io, Verb } from './verb.ts';
@@ -19,7 +21,8 @@ import type { Io, Verb } from './verb.ts';
 const HELP = `Usage: mcp-verdict policy check FILE... [--json]
        mcp-verdict policy explain FILE... --server NAME (--tool NAME | --method NAME) [options] [--json]
 
-check    reads policy files together and tells every fault as file:line:column, and what is hardly meant
+check    reads policy files together and tells every fault as file:line:column, and what is hardly meant; a rule whose
+         methods match no method there is, is a fault too
 explain  says what the files decide about one request, and why each rule matched or did not
 
 Options of explain:
@@ -77,6 +80,8 @@ function print(io: Io, value: unknown): void {
   io.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
 }
 
+const METHOD_NAMES: readonly string[] = [...new Set(METHODS.map(({ method }) => method))];
+
 // --- check ---
 
 function check(args: readonly string[], io: Io): number {
@@ -87,6 +92,8 @@ function check(args: readonly string[], io: Io): number {
   });
   const loaded = load(positionals, io);
   if (!loaded.ok) return refuse(loaded.faults, values.json, io);
+  const faults = methodFaults(loaded.policy, loaded.place, METHOD_NAMES);
+  if (faults.length > 0) return refuse(faults, values.json, io);
   const { rules, files, digest } = loaded.policy;
   const warnings = lintPolicy(loaded.policy, loaded.place);
   if (values.json) {
@@ -135,16 +142,33 @@ function explain(args: readonly string[], io: Io): number {
   const request = requestOf(values, io);
   const loaded = load(positionals, io);
   if (!loaded.ok) return refuse(loaded.faults, values.json, io);
-  // Both ends send methods; what neither may send is denied by the gate before policy is asked.
-  const row =
-    lookupMethod(request.method, 'request', 'to_upstream') ??
-    lookupMethod(request.method, 'request', 'to_client');
-  const unmatched = row?.class === 'protocol' ? 'allow' : 'deny';
-  const evaluation = evaluate(loaded.policy, request, { now: new Date(), unmatched });
-  const rules = explainRules(evaluation);
-  if (values.json) print(io, { verdict: evaluation.verdict, rules });
-  else io.stdout.write(printable(explanation(evaluation.verdict, rules)));
+  const { verdict, rules } = judge(loaded.policy, request);
+  if (values.json) print(io, { verdict, rules });
+  else io.stdout.write(printable(explanation(verdict, rules)));
   return 0;
+}
+
+interface Judgement {
+  readonly verdict: Verdict;
+  /** None where policy is not asked. */
+  readonly rules: readonly RuleExplanation[];
+}
+
+/** What the gate does: a method that neither end may send is denied before policy is asked. */
+function judge(policy: Policy, request: PolicyRequest): Judgement {
+  const row = METHODS.find(({ method }) => method === request.method);
+  if (row === undefined) {
+    const near = closest(request.method, METHOD_NAMES);
+    const hint = near === undefined ? '' : ` Did you mean ${near}?`;
+    const message = `${errorText('method_unknown', { method: request.method })} No rule is asked.${hint}`;
+    return {
+      verdict: { effect: 'deny', reason: 'method_unknown', message, digest: policy.digest },
+      rules: [],
+    };
+  }
+  const unmatched = row.class === 'protocol' ? 'allow' : 'deny';
+  const evaluation = evaluate(policy, request, { now: new Date(), unmatched });
+  return { verdict: evaluation.verdict, rules: explainRules(evaluation) };
 }
 
 function explanation(verdict: Verdict, rules: readonly RuleExplanation[]): string {
@@ -155,7 +179,8 @@ function explanation(verdict: Verdict, rules: readonly RuleExplanation[]): strin
     const mark = outcome === 'matched' ? '+' : outcome === 'failed' ? '!' : '-';
     return `  ${mark} ${rule.padEnd(width)}  ${effect.padEnd('require_approval'.length)}  ${why}\n`;
   });
-  return `${verdict.effect} (${verdict.reason}), decided by ${decider}\n${verdict.message}\n\n${lines.join('')}`;
+  const reasons = lines.length === 0 ? '' : `\n${lines.join('')}`;
+  return `${verdict.effect} (${verdict.reason}), decided by ${decider}\n${verdict.message}\n${reasons}`;
 }
 
 function requestOf(values: ExplainValues, io: Io): PolicyRequest {
@@ -164,6 +189,8 @@ function requestOf(values: ExplainValues, io: Io): PolicyRequest {
   if ((tool === undefined) === (values.method === undefined)) {
     throw new VerdictError('usage', { detail: 'give one of --tool and --method' });
   }
+  if (values.method === 'tools/call')
+    throw new VerdictError('usage', { detail: 'name the tool of the tools/call with --tool' });
   return {
     identity: identityOf(values),
     server,

@@ -1,22 +1,75 @@
 /** From the typed fields of a draft to the attributes of a record. */
+import { hideSecrets } from './secrets.ts';
 import { cutText } from './text.ts';
 import { ARRAY_ITEMS_MAX, KEYS, STRING_BYTES_MAX } from './vocabulary.ts';
-import type { Event, Fields, Scalar } from './vocabulary.ts';
+import type { Event, EventKey, Fields, Scalar } from './vocabulary.ts';
+
+/**
+ * Strings that stay exactly as they are. What we make ourselves (ids, hashes, times, names from our own files) holds
+ * no secret; what was verified has to be told apart to the last digit; and arguments are redacted before they come
+ * here, or are shown in full because a rule says so. All else may be a caller's or a server's text.
+ */
+const EXACT: ReadonlySet<EventKey> = new Set<EventKey>([
+  'log.record.uid',
+  'verdict.time',
+  'verdict.stream.id',
+  'verdict.stream.previous_hash',
+  'verdict.decision.uid',
+  'verdict.policy.name',
+  'verdict.policy.file',
+  'verdict.policy.version',
+  'verdict.policy.digest',
+  'verdict.rule.id',
+  'verdict.shadow.rule.id',
+  'verdict.tool.digest',
+  'mcp.session.id',
+  'server.address',
+  'client.address',
+  'gen_ai.operation.name',
+  'user.id',
+  'user.roles',
+  'gen_ai.agent.id',
+  'gen_ai.agent.name',
+  'verdict.identity.issuer',
+  'verdict.identity.delegation',
+  'verdict.approval.approver.id',
+  'verdict.arguments.keys',
+  'verdict.arguments.hmac',
+  'verdict.arguments.redacted',
+  'gen_ai.tool.call.arguments',
+  'verdict.approval.id',
+  'verdict.lifecycle.public_key',
+  'verdict.lifecycle.adopted',
+  'verdict.checkpoint.stream',
+  'verdict.checkpoint.hash',
+  'verdict.checkpoint.signature',
+  'verdict.checkpoint.key_id',
+  'verdict.gap.stream',
+  'verdict.gap.exporter',
+  'verdict.gap.last_hash',
+]);
 
 interface Attribute {
   readonly type: (typeof KEYS)[number]['type'];
   readonly bytesMax: number;
+  /** Whether secrets are to be looked for in it. */
+  readonly free: boolean;
 }
 
 const ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map(
   KEYS.filter((row) => !('bodyOnly' in row)).map((row) => [
     row.key,
-    { type: row.type, bytesMax: 'bytesMax' in row ? row.bytesMax : STRING_BYTES_MAX },
+    {
+      type: row.type,
+      bytesMax: 'bytesMax' in row ? row.bytesMax : STRING_BYTES_MAX,
+      free: !('values' in row) && !EXACT.has(row.key),
+    },
   ]),
 );
 
 /**
- * The attributes of a record: strings well-formed and cut to their row's cap, arrays cut to ARRAY_ITEMS_MAX.
+ * The attributes of a record: strings without secrets, well-formed and cut to their row's cap, arrays cut to
+ * ARRAY_ITEMS_MAX.
  *
  * Left out is what is undefined, what the vocabulary does not know or carries in the body only, what has another
  * type than its row says, and an integer that a double cannot hold exactly: a clamped number would be a false one.
@@ -31,25 +84,44 @@ export function toAttributes(fields: Fields): Event {
   return Object.fromEntries(attributes);
 }
 
-function fitting(value: unknown, { type, bytesMax }: Attribute): Scalar | undefined {
-  switch (type) {
+function fitting(value: unknown, attribute: Attribute): Scalar | undefined {
+  switch (attribute.type) {
     case 'string':
-      return typeof value === 'string' ? cutText(value, bytesMax).text : undefined;
+      return typeof value === 'string' ? fittingText(value, attribute) : undefined;
     case 'int':
       // Adding 0 makes 0 of -0, which canonical JSON cannot tell apart.
       return typeof value === 'number' && Number.isSafeInteger(value) ? value + 0 : undefined;
     case 'boolean':
       return typeof value === 'boolean' ? value : undefined;
     case 'strings':
-      return Array.isArray(value) ? fittingItems(value, bytesMax) : undefined;
+      return Array.isArray(value) ? fittingItems(value, attribute) : undefined;
     default:
       return undefined;
   }
 }
 
-function fittingItems(items: readonly unknown[], bytesMax: number): readonly string[] {
+function fittingText(text: string, { bytesMax, free }: Attribute): string {
+  // As much again as is shown is looked through, so that a secret across the cut is seen whole.
+  return cutText(free ? withoutSecrets(text.slice(0, 2 * bytesMax)) : text, bytesMax).text;
+}
+
+/** Texts that hold no secret: the names, versions and sentences of a process are few, and looking costs more. */
+const clean = new Set<string>();
+export const CLEAN_TEXTS_MAX = 1024;
+const CLEAN_CHARS_MAX = 256;
+
+function withoutSecrets(text: string): string {
+  if (clean.has(text)) return text;
+  const hidden = hideSecrets(text);
+  if (hidden !== text || text.length > CLEAN_CHARS_MAX) return hidden;
+  if (clean.size >= CLEAN_TEXTS_MAX) clean.clear();
+  clean.add(text);
+  return text;
+}
+
+function fittingItems(items: readonly unknown[], attribute: Attribute): readonly string[] {
   return items
     .slice(0, ARRAY_ITEMS_MAX)
     .filter((item) => typeof item === 'string')
-    .map((item) => cutText(item, bytesMax).text);
+    .map((item) => fittingText(item, attribute));
 }

@@ -1,6 +1,8 @@
 /** A record's body before its place in a stream is known: cut in two where that place is to be put in. Pure. */
-import { firstLink, stamp } from './stamp.ts';
+import { bodyOnly, firstLink, stamp } from './stamp.ts';
 import type { Link, Unstamped } from './stamp.ts';
+import { KEYS } from './vocabulary.ts';
+import type { Event, Scalar } from './vocabulary.ts';
 
 /**
  * A record's body without its place in a stream, cut where that place is to be put in. The main thread makes the
@@ -34,7 +36,7 @@ const NO_PLACE = placeText({ stream: NOWHERE.streamId, ...NOWHERE });
  * the vocabulary does not know and that sorts in between those three is left out, because no cut could hold it.
  */
 export function halve(record: Unstamped): Halves {
-  const halves = cut(stamp(NOWHERE, record).body);
+  const halves = halveKnown(record) ?? cut(stamp(NOWHERE, record).body);
   if (halves !== undefined) return halves;
   const attributes = Object.entries(record.attributes).filter(([key]) => key <= FIRST_KEY || key >= LAST_KEY);
   const clean = cut(stamp(NOWHERE, { ...record, attributes: Object.fromEntries(attributes) }).body);
@@ -52,6 +54,47 @@ function placeText({ stream, sequence, previousHash }: Place): string {
     `"verdict.stream.id":${JSON.stringify(stream)},"verdict.stream.previous_hash":"${previousHash}",` +
     `"verdict.stream.sequence":${sequence}`
   );
+}
+
+const KNOWN: ReadonlySet<string> = new Set(KEYS.map(({ key }) => key));
+const SORTED = KEYS.toSorted((a, b) => (a.key < b.key ? -1 : 1)).map((row) => ({
+  key: row.key,
+  bodyOnly: 'bodyOnly' in row,
+}));
+const HEAD_KEYS = SORTED.filter(({ key }) => key < FIRST_KEY);
+const TAIL_KEYS = SORTED.filter(({ key }) => key > LAST_KEY);
+
+/**
+ * The short way, for what the vocabulary knows, which is nearly every record: nothing is sorted, hashed or cut, and
+ * the engine writes each half in one go. It is several times as fast, on the thread that all calls share.
+ * @returns undefined for whatever needs care
+ */
+function halveKnown(record: Unstamped): Halves | undefined {
+  const { attributes } = record;
+  for (const key of Object.keys(attributes)) {
+    if (!KNOWN.has(key) || !isPlain(attributes[key])) return undefined;
+  }
+  const own = bodyOnly(record);
+  if (!Object.values(own).every(isPlain)) return undefined;
+  const head = JSON.stringify(membersOf(HEAD_KEYS, own, attributes));
+  const tail = JSON.stringify(membersOf(TAIL_KEYS, own, attributes));
+  return { head: `${head.slice(0, -1)},`, tail: tail === '{}' ? '}' : `,${tail.slice(1)}` };
+}
+
+/** Whether `JSON.stringify` writes it as canonical JSON has it. */
+function isPlain(value: Scalar | undefined): boolean {
+  if (typeof value === 'string') return value.isWellFormed();
+  if (typeof value === 'object') return value.every((item) => item.isWellFormed());
+  return value !== undefined;
+}
+
+function membersOf(keys: typeof SORTED, own: Event, attributes: Event): Record<string, Scalar> {
+  const members: Record<string, Scalar> = {};
+  for (const { key, bodyOnly } of keys) {
+    const value = bodyOnly ? (own[key] ?? attributes[key]) : attributes[key];
+    if (value !== undefined) members[key] = value;
+  }
+  return members;
 }
 
 /** A quote inside a JSON string is escaped, so these bytes stand in a body as members or not at all. */

@@ -10,8 +10,14 @@ import { keyedDigest } from './keyring.ts';
 import type { HmacKey } from './keyring.ts';
 import { Pointers, WHOLE_POINTER } from './pointers.ts';
 import type { Path } from './pointers.ts';
-import { isSecretName } from './secret-name.ts';
-import { hideSecrets, isCard } from './secrets.ts';
+import { COMMAND_WORDS_MAX, secretWords } from './command-line.ts';
+import { judgeLabels, stronger } from './labels.ts';
+import { looksRandom } from './random-text.ts';
+import { judgeName } from './secret-name.ts';
+import type { NameJudgement } from './secret-name.ts';
+import { isCard } from './cards.ts';
+import { hideSecrets } from './secrets.ts';
+import type { TextContext } from './secrets.ts';
 import { shrink } from './shrink.ts';
 import { cutText } from './text.ts';
 import { ARRAY_ITEMS_MAX } from './vocabulary.ts';
@@ -74,14 +80,16 @@ export function describeArguments(
 }
 
 function describe(args: ReadonlyMap<string, Json>, { level, hmac }: ArgumentOptions): Fields {
-  const digest = keyedDigest(hmac, ARGUMENTS_LABEL, canonicalJson(args));
+  const canonical = canonicalJson(args);
+  const digest = keyedDigest(hmac, ARGUMENTS_LABEL, canonical);
   if (level === 'none') return { 'verdict.arguments.hmac': digest };
   const conceal = level !== 'full';
   const keys = [...args.keys()].slice(0, ARRAY_ITEMS_MAX).map((key) => shownName(key, conceal));
   const named: Fields = { 'verdict.arguments.hmac': digest, 'verdict.arguments.keys': keys };
   if (level === 'keys') return named;
   const hidden = new Pointers();
-  const shown = showObject(smallestFirst(args), ROOT, { conceal, hidden, work: WORK_CHARS_MAX });
+  const walk = { conceal, hidden, work: WORK_CHARS_MAX, nearAwsKey: AWS_KEY_ID.test(canonical) };
+  const shown = showObject(smallestFirst(args), ROOT, walk);
   const text = shrink(shown, hidden);
   const pointers = hidden.list();
   return {
@@ -91,8 +99,10 @@ function describe(args: ReadonlyMap<string, Json>, { level, hmac }: ArgumentOpti
   };
 }
 
+const AWS_KEY_ID = /A[KS]IA[0-9A-Z]{16}/;
+
 /** State of one call's walk. */
-interface Walk {
+interface Walk extends TextContext {
   readonly conceal: boolean;
   readonly hidden: Pointers;
   /** Characters that may still be looked through. */
@@ -105,6 +115,8 @@ interface Place {
   readonly depth: number;
   /** Levels of JSON inside strings above this place. */
   readonly embedded: number;
+  /** The program that a list of arguments stands beside. */
+  readonly program?: string | undefined;
 }
 
 const ROOT: Place = { path: undefined, depth: 0, embedded: 0 };
@@ -130,7 +142,8 @@ function show(value: Json, place: Place, walk: Walk): Json {
 
 function showObject(object: ReadonlyMap<string, Json>, place: Place, walk: Walk): ReadonlyMap<string, Json> {
   const shown = new Map<string, Json>();
-  const labelled = walk.conceal && isLabelledSecret(object);
+  const judgeLabelled = judgeLabels(object);
+  const at = { ...place, program: programOf(object) };
   for (const [key, value] of object) {
     walk.work -= Math.min(key.length, SCAN_CHARS_MAX);
     if (walk.work <= 0) {
@@ -138,28 +151,55 @@ function showObject(object: ReadonlyMap<string, Json>, place: Place, walk: Walk)
       break;
     }
     const name = shownName(key, walk.conceal);
-    const member = inside(place, name);
+    const member = inside(at, name);
     // Two names may look the same once they are cut or hidden; then the first is shown.
     if (shown.has(name)) walk.hidden.add(member.path);
-    else if (walk.conceal && (isSecretName(key) || (labelled && VALUE_NAMES.has(key.toLowerCase())))) {
+    else if (walk.conceal && isSecret(value, stronger(judgeName(key), judgeLabelled(key)))) {
       shown.set(name, hideNamedValue(value, member, walk));
     } else shown.set(name, show(value, member, walk));
   }
   return shown;
 }
 
+/** Whether a value is a secret by what is said of it; a name that leaves it open has the value looked at. */
+function isSecret(value: Json, judgement: NameJudgement): boolean {
+  return judgement === 'secret' || (judgement === 'about' && typeof value === 'string' && looksRandom(value));
+}
+
+const PROGRAM_NAMES = ['command', 'cmd', 'program', 'executable'];
+
+function programOf(object: ReadonlyMap<string, Json>): string | undefined {
+  const programs = PROGRAM_NAMES.map((name) => object.get(name));
+  return programs.find((program) => typeof program === 'string');
+}
+
 function showArray(array: readonly Json[], place: Place, walk: Walk): readonly Json[] {
   const shown: Json[] = [];
+  const commandSecrets = walk.conceal ? secretsIn(array, place.program) : undefined;
   for (const [index, value] of array.entries()) {
     if (walk.work <= 0) {
       walk.hidden.add(place.path);
       break;
     }
-    const element = inside(place, index);
-    const named = walk.conceal && namesNext(array, index - 1);
-    shown.push(named ? hideNamedValue(value, element, walk) : show(value, element, walk));
+    const element = inside({ ...place, program: undefined }, index);
+    const stays = commandSecrets?.get(index);
+    if (stays !== undefined && typeof value === 'string') {
+      shown.push(hide(element, walk, value.slice(0, stays) + HIDDEN));
+    } else if (walk.conceal && namesNext(array, index - 1)) shown.push(hideNamedValue(value, element, walk));
+    else shown.push(show(value, element, walk));
   }
   return shown;
+}
+
+/** Elements of a command with its arguments that hold a secret, and how many characters of each stay. */
+function secretsIn(
+  array: readonly Json[],
+  program: string | undefined,
+): ReadonlyMap<number, number> | undefined {
+  if (array.length > COMMAND_WORDS_MAX || !array.some((value) => typeof value === 'string')) return undefined;
+  const words = array.map((value) => (typeof value === 'string' ? value.slice(0, NAME_BYTES_MAX) : ''));
+  if (program === undefined) return secretWords(words);
+  return new Map([...secretWords([program, ...words])].map(([index, stays]) => [index - 1, stays]));
 }
 
 /** Under a secret's name all is hidden but what cannot be one. */
@@ -167,30 +207,11 @@ function hideNamedValue(value: Json, place: Place, walk: Walk): Json {
   return value === null || typeof value === 'boolean' || value === '' ? value : hide(place, walk);
 }
 
-/** Members that hold the value in `{name: 'DB_PASSWORD', value: 'x'}`: environments, headers, form fields. */
-const VALUE_NAMES: ReadonlySet<string> = new Set([
-  'value',
-  'values',
-  'val',
-  'content',
-  'data',
-  'text',
-  'default',
-]);
-const LABEL_NAMES = ['name', 'Name', 'key', 'Key', 'header', 'field', 'variable', 'id', 'label'];
-
-function isLabelledSecret(object: ReadonlyMap<string, Json>): boolean {
-  return LABEL_NAMES.some((key) => {
-    const label = object.get(key);
-    return typeof label === 'string' && isShortName(label) && isSecretName(label);
-  });
-}
-
 /** Whether an element names the next one: `['--password', 'x']`, `['Authorization', 'x']`. */
 function namesNext(array: readonly Json[], index: number): boolean {
   const name = array[index];
   if (typeof name !== 'string' || !isShortName(name)) return false;
-  return (name.startsWith('-') || array.length === 2) && !name.includes('=') && isSecretName(name);
+  return (name.startsWith('-') || array.length === 2) && !name.includes('=') && judgeName(name) === 'secret';
 }
 
 function isShortName(text: string): boolean {
@@ -207,14 +228,14 @@ function showString(text: string, place: Place, walk: Walk): string {
 }
 
 function concealed(text: string, window: string, { place, walk }: { place: Place; walk: Walk }): string {
-  if (!looksLikeJson(text)) return hideSecrets(window);
+  if (!looksLikeJson(text)) return hideSecrets(window, walk);
   if (text.length > EMBEDDED_CHARS_MAX || place.embedded >= EMBEDDED_LEVELS_MAX) return '[redacted:json]';
   walk.work -= text.length - window.length;
   const parsed = parseEmbedded(text);
-  if (parsed === undefined) return hideSecrets(window);
+  if (parsed === undefined) return hideSecrets(window, walk);
   if ('refused' in parsed) return `[redacted:${parsed.refused}]`;
   // Its own list: what is hidden inside is told by the pointer to this string.
-  const inner: Walk = { conceal: true, hidden: new Pointers(), work: walk.work };
+  const inner: Walk = { ...walk, hidden: new Pointers() };
   const shown = show(
     parsed.value,
     { path: { up: undefined, name: 'json' }, depth: place.depth + 1, embedded: place.embedded + 1 },

@@ -1,7 +1,13 @@
 /**
  * Which names announce a secret. Names are compared as words, so that `accessToken`, `X-Api-Key` and `db.password`
- * are found and `max_tokens` and `secretary` are not.
+ * are found and `max_tokens` and `secretary` are not. Letters that look like others are read both ways.
  */
+
+/**
+ * `secret`: what stands under the name is hidden. `about`: it is about a secret, or may be one, so that the value has
+ * to be looked at. `open`: the name says nothing.
+ */
+export type NameJudgement = 'secret' | 'about' | 'open';
 
 function words(list: string): readonly string[] {
   return list.trim().split(/\s+/);
@@ -19,7 +25,10 @@ const ANYWHERE: ReadonlySet<string> = new Set(
     subscriptionkey servicekey licensekey webhookkey deploykey consumerkey functionkey functionskey appkey
     applicationkey clientkey hostkey cryptokey aeskey wrappingkey amzsignature sharedaccesssignature
     connectionstring connstring mnemonic seedphrase recoveryphrase recoverycode recoverycodes backupcodes
-    cardnumber creditcard socialsecurity
+    cardnumber creditcard socialsecurity iban
+    otpcode totpcode mfacode twofactorcode facode twofactor onetimecode authcode securitycode securityanswer
+    codeverifier passhash dbpass smtppass mailpass rootpass userpass mypass storepass keypass requirepass
+    cvvcode cvccode
   `),
 );
 
@@ -34,6 +43,11 @@ const LAST: ReadonlySet<string> = new Set(
 /** Secret as the whole name only: `tokens` may hold them, `max_tokens` counts them. */
 const WHOLE = 'tokens';
 
+/** As the whole name, now a secret and now none. */
+const DOUBTFUL: ReadonlySet<string> = new Set(
+  words('key access refresh oauth signature seed salt nonce hmac'),
+);
+
 /** Endings of a word that was written without any border: `dbpassword`, `githubtoken`. */
 const TAILS = words(`
   password passwords passwd passphrase apikey secretkey privatekey accesskey token secret sessionid credential
@@ -43,7 +57,7 @@ const TAILS = words(`
 /** Beginnings of such a word: `passwordhash`. */
 const HEADS = words('password passwd');
 
-/** After a secret's name these say that it is not the secret itself that follows. */
+/** After a secret's name these say that it is hardly the secret itself that follows. */
 const HARMLESS: ReadonlySet<string> = new Set(
   words(`
     count counts limit limits budget usage type length len size policy policies name names url uri endpoint
@@ -62,42 +76,117 @@ const STEMS = new RegExp([...ANYWHERE, ...LAST, ...TAILS, ...HEADS].join('|'));
 /** Names longer than this are judged by their end, where the noun stands. */
 export const NAME_CHARS_MAX = 256;
 
-/** Whether what is stored under the name is to be hidden: any case, any separators, any Unicode form. */
 export function isSecretName(name: string): boolean {
-  const end = name.slice(-NAME_CHARS_MAX);
-  const plain = /^[ -~]*$/.test(end) ? end : end.normalize('NFKD').replace(/[\p{Cf}\p{M}]/gu, '');
-  const glued = plain.toLowerCase().replace(/[^\p{L}]/gu, '');
-  if (!STEMS.test(glued)) return false;
-  const byCase = plain.replace(/(\p{Ll})(?=\p{Lu})|(\p{Lu})(?=\p{Lu}\p{Ll})/gu, '$1$2 ');
-  const whole = glued === WHOLE || ANYWHERE.has(glued) || LAST.has(glued);
-  return whole || announces(byCase) || announces(plain);
+  return judgeName(name) === 'secret';
 }
 
-function announces(name: string): boolean {
+/** What a name announces: any case, any separators, any Unicode form. */
+export function judgeName(name: string): NameJudgement {
+  let judgement: NameJudgement = 'open';
+  for (const reading of readings(name.slice(-NAME_CHARS_MAX))) {
+    const found = judge(reading);
+    if (found === 'secret') return found;
+    if (found === 'about') judgement = found;
+  }
+  return judgement;
+}
+
+/** Cyrillic and Greek letters, and others, that look like Latin ones (UTS #39, confusables, the few that matter). */
+const LOOK_ALIKES: ReadonlyMap<string, string> = new Map(
+  [
+    'a\u0430\u03b1\u0251',
+    'b\u0432',
+    'c\u0441\u03f2',
+    'd\u0501',
+    'e\u0435\u03b5\u0454',
+    'h\u04bb\u043d',
+    'i\u0456\u03b9\u0131',
+    'j\u0458',
+    'k\u043a\u03ba',
+    'l\u04cf\u0142',
+    'm\u043c',
+    'n\u0578',
+    'o\u043e\u03bf\u00f8',
+    'p\u0440\u03c1',
+    'r\u0433',
+    's\u0455\u00df',
+    't\u0442\u03c4',
+    'u\u03c5\u057d',
+    'v\u03bd\u0475',
+    'w\u03c9\u0461\u051d',
+    'x\u0445\u03c7',
+    'y\u0443',
+  ].flatMap(([letter = '', ...alikes]) => alikes.map((alike) => [alike, letter] as const)),
+);
+
+/** Digits and signs that stand for letters, as in `p@ssw0rd`; between letters only. */
+const LEET: Readonly<Record<string, string>> = {
+  '0': 'o',
+  '1': 'i',
+  '!': 'i',
+  '3': 'e',
+  '4': 'a',
+  '@': 'a',
+  '5': 's',
+  $: 's',
+  '7': 't',
+};
+const LEET_FORM = /\p{L}[0-9!@$]{1,3}(?=\p{L})/u;
+
+function readings(name: string): readonly string[] {
+  const ascii = /^[ -~]*$/.test(name);
+  const plain = ascii ? name : name.normalize('NFKD').replace(/[\p{Cf}\p{M}]/gu, '');
+  const latin = ascii
+    ? plain
+    : Array.from(plain, (char) => LOOK_ALIKES.get(char.toLowerCase()) ?? char).join('');
+  const read = latin === plain ? [plain] : [plain, latin];
+  return LEET_FORM.test(latin)
+    ? [...read, latin.replace(/[013457!@$]/g, (char) => LEET[char] ?? char)]
+    : read;
+}
+
+function judge(name: string): NameJudgement {
+  const glued = name.toLowerCase().replace(/[^\p{L}]/gu, '');
+  if (DOUBTFUL.has(glued)) return 'about';
+  if (!STEMS.test(glued)) return 'open';
+  if (glued === WHOLE || ANYWHERE.has(glued) || LAST.has(glued)) return 'secret';
+  const byCase = name.replace(/(\p{Ll})(?=\p{Lu})|(\p{Lu})(?=\p{Lu}\p{Ll})/gu, '$1$2 ');
+  const [cased, plain] = [announces(byCase), announces(name)];
+  if (cased === 'secret' || plain === 'secret') return 'secret';
+  return cased === 'about' ? cased : plain;
+}
+
+function announces(name: string): NameJudgement {
   // Digits are borders and no words: `PASSWORD2`, `oauth2Token`.
   const parts = name.toLowerCase().match(/\p{L}+/gu) ?? [];
-  return parts.some((part, at) => {
-    if (isGlued(part) && !excused(parts, at, at + 1)) return true;
-    return [1, 2, 3].some((length) => {
-      const end = at + length;
-      if (end > parts.length) return false;
-      const joined = parts.slice(at, end).join('');
-      return (ANYWHERE.has(joined) && !excused(parts, at, end)) || (LAST.has(joined) && end === parts.length);
-    });
-  });
+  let judgement: NameJudgement = 'open';
+  for (const at of parts.keys()) {
+    for (let end = at + 1; end <= Math.min(at + 3, parts.length); end += 1) {
+      const found = announcedBy(parts, at, end);
+      if (found === 'secret') return found;
+      if (found === 'about') judgement = found;
+    }
+  }
+  return judgement;
 }
 
-function excused(parts: readonly string[], at: number, end: number): boolean {
-  if (HARMLESS.has(parts[end] ?? '')) return true;
-  return parts[end - 1] === 'token' && OPEN_TOKENS.includes(parts[at - 1] ?? '');
+/** What the words from `at` to `end` announce, where they are one of the lists' words. */
+function announcedBy(parts: readonly string[], at: number, end: number): NameJudgement {
+  const joined = parts.slice(at, end).join('');
+  if (LAST.has(joined) && end === parts.length) return 'secret';
+  const glued = end === at + 1 ? judgeGlued(joined) : 'open';
+  if (!ANYWHERE.has(joined) && glued !== 'secret') return glued;
+  if (parts[end - 1] === 'token' && OPEN_TOKENS.includes(parts[at - 1] ?? '')) return 'open';
+  return HARMLESS.has(parts[end] ?? '') ? 'about' : 'secret';
 }
 
-function isGlued(part: string): boolean {
+function judgeGlued(part: string): NameJudgement {
   const tail = TAILS.find((tail) => part.endsWith(tail));
   if (tail !== undefined) {
     const before = part.slice(0, -tail.length);
-    return !(tail === 'token' && OPEN_TOKENS.some((open) => before.endsWith(open)));
+    return tail === 'token' && OPEN_TOKENS.some((open) => before.endsWith(open)) ? 'open' : 'secret';
   }
   const head = HEADS.find((head) => part.startsWith(head));
-  return head !== undefined && !HARMLESS.has(part.slice(head.length));
+  if (head === undefined) return 'open';
+  return HARMLESS.has(part.slice(head.length)) ? 'about' : 'secret';
 }

@@ -2,7 +2,7 @@
  * The chain: each record names its stream, its place in it and the hash of the record before, so that whoever holds
  * the bodies can prove that none is missing or changed. Pure.
  */
-import { createHash } from 'node:crypto';
+import { hash as digest } from 'node:crypto';
 import { canonicalEvent } from './canonical.ts';
 import type { TraceIds } from './recorder.ts';
 import { SCHEMA_VERSION } from './vocabulary.ts';
@@ -60,10 +60,11 @@ export function stamp(link: Link, record: Unstamped): Stamped {
 
 /** Hex SHA-256 of a body's UTF-8: what the next record cites. */
 export function bodyHash(body: string): string {
-  return createHash('sha256').update(body, 'utf8').digest('hex');
+  return digest('sha256', body);
 }
 
-function bodyOnly({ name, severity, trace, service }: Unstamped): Record<string, Scalar> {
+/** What a body says beside the attributes, so that it can be read alone. */
+export function bodyOnly({ name, severity, trace, service }: Unstamped): Record<string, Scalar> {
   return {
     'event.name': name,
     'severity.number': severity,

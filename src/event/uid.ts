@@ -16,14 +16,32 @@ const RAND_B_MASK = (1n << RAND_B_BITS) - 1n;
 /** Within one millisecond the next id is 1 to 2^32 further, so that it cannot be guessed from the one before. */
 const STEP_BITS = 32n;
 
+/** Random bytes drawn at once: a draw costs the same, whatever its size. */
+const POOL_BYTES = 4096;
+
+function createRandomPool(): RandomSource {
+  const pool = new Uint8Array(POOL_BYTES);
+  let used = POOL_BYTES;
+  return (bytes) => {
+    if (used + bytes.length > POOL_BYTES) {
+      randomFillSync(pool);
+      used = 0;
+    }
+    bytes.set(pool.subarray(used, used + bytes.length));
+    used += bytes.length;
+  };
+}
+
 /** A source whose every uid is greater than the one before, whatever the clock does. */
 export function createUidSource(): UidSource {
   const bytes = new Uint8Array(10);
+  const view = new DataView(bytes.buffer);
+  const pool = createRandomPool();
   let lastMs = -1;
   let lastTail = 0n;
-  return (nowMs, random = randomFillSync) => {
+  return (nowMs, random = pool) => {
     random(bytes);
-    const fresh = bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n) & (TAIL_END - 1n);
+    const fresh = ((BigInt(view.getUint16(0)) << 64n) | view.getBigUint64(2)) & (TAIL_END - 1n);
     const ms = Number.isFinite(nowMs) ? Math.min(Math.max(Math.floor(nowMs), 0), MS_MAX) : 0;
     const tail = lastTail + (fresh & ((1n << STEP_BITS) - 1n)) + 1n;
     if (ms > lastMs) {

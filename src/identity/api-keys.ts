@@ -49,7 +49,11 @@ const KEYS_SCHEMA = {
             properties: { id: { type: 'string', minLength: 1 }, name: { type: 'string', minLength: 1 } },
           },
           roles: { type: 'array', items: { type: 'string', minLength: 1 } },
-          expires: { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d+)?Z$' },
+          expires: {
+            type: 'string',
+            pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d+)?Z$',
+            description: 'a time in UTC, for example 2027-01-31T00:00:00Z',
+          },
         },
       },
     },
@@ -76,9 +80,28 @@ export function loadApiKeys(file: string, text: string): LoadedKeys {
         message: `the key id ${entry.id} stands twice`,
       });
     }
+    if (entry.expires !== undefined && !isTime(entry.expires)) {
+      const message = `there is no such time as ${entry.expires}`;
+      faults.push({ file, ...document.locate(`/keys/${index}/expires`), message });
+    }
     byId.set(entry.id, entry);
   });
   return faults.length > 0 ? { ok: false, faults } : { ok: true, keys: { file, byId } };
+}
+
+/** Whether a text is a time that there is, RFC 3339 in UTC: not the 13th month, nor the 30th of February. */
+export function isTime(text: string): boolean {
+  const ms = TIME_PATTERN.test(text) ? Date.parse(text) : Number.NaN;
+  // The date parser moves what is beyond the end of a month or a day on into the next.
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(text.slice(0, SECONDS_CHARS));
+}
+
+const TIME_PATTERN = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$/;
+const SECONDS_CHARS = 'YYYY-MM-DDTHH:MM:SS'.length;
+
+/** Whether a key is still good. A time that cannot be read is over. */
+export function isCurrent({ expires }: ApiKeyEntry, nowMs: number): boolean {
+  return expires === undefined || Date.parse(expires) > nowMs;
 }
 
 /** Makes a key. The key itself is shown once, to whoever asked for it; the entry goes into the file. */
@@ -106,8 +129,7 @@ export function authenticateApiKey(
   const expected = entry === undefined ? NOBODY : Buffer.from(entry.hash.slice('sha256:'.length), 'hex');
   const matches = timingSafeEqual(sha256(presented), expected);
   if (entry === undefined || !matches) return invalid('the key is not known here');
-  if (entry.expires !== undefined && Date.parse(entry.expires) <= nowMs)
-    return invalid(`the key ${entry.id} has expired`);
+  if (!isCurrent(entry, nowMs)) return invalid(`the key ${entry.id} has expired`);
   return { ok: true, identity: identityOf(entry, keys?.file) };
 }
 

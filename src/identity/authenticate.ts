@@ -1,5 +1,5 @@
 /** Which credentials an HTTP request carries, and whether they hold. There is no default principal. */
-import { authenticateApiKey, type ApiKeys } from './api-keys.ts';
+import { authenticateApiKey, isCurrent, type ApiKeys } from './api-keys.ts';
 import { ANONYMOUS, type Authentication } from './identity.ts';
 
 export interface HttpIdentityOptions {
@@ -34,4 +34,14 @@ export function httpAuthenticator(
     }
     return authenticateApiKey(options.apiKeys, first, options.nowMs());
   };
+}
+
+/** Why nobody can be served with these options; undefined where somebody can. */
+export function lockedOut({ apiKeys, anonymous, nowMs }: HttpIdentityOptions): string | undefined {
+  if (anonymous === 'allow') return undefined;
+  const now = nowMs();
+  const entries = [...(apiKeys?.byId.values() ?? [])];
+  if (entries.some((entry) => isCurrent(entry, now))) return undefined;
+  const where = apiKeys === undefined ? 'there is no keys file' : `no key in ${apiKeys.file} is good`;
+  return `nobody can be served: ${where}, and anonymous callers are denied`;
 }

@@ -19,7 +19,8 @@ export function pathUnder(path: string, root: string): boolean {
 
 function segments(path: string): string[] {
   const plain = path.length <= PATH_LENGTH_MAX && path.startsWith('/') && path.isWellFormed();
-  if (!plain || /[\\\u0000-\u001f\u007f]|%[0-9a-f]{2}/i.test(path)) throw new Error('not a plain absolute path');
+  if (!plain || /[\\\u0000-\u001f\u007f]|%[0-9a-f]{2}/i.test(path))
+    throw new Error('not a plain absolute path');
   const parts: string[] = [];
   for (const part of path.split('/')) {
     if (part === '..') parts.pop();

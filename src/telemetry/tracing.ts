@@ -11,6 +11,7 @@ import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import type { SpanProcessor } from '@opentelemetry/sdk-trace';
 import { toAttributes } from '../event/fields.ts';
 import type { TraceIds } from '../event/recorder.ts';
+import { hideSecrets } from '../event/secrets.ts';
 import { cutText } from '../event/text.ts';
 import { SCOPE_NAME, TOOL_NAME_BYTES_MAX } from '../event/vocabulary.ts';
 import type { EventKey, Fields } from '../event/vocabulary.ts';
@@ -171,7 +172,8 @@ function createProcessor(env: Environment, diagnostics: Diagnostics): SpanProces
 
 function spanName(method: string, target: string | undefined): string {
   const name = target === undefined ? method : `${method} ${target}`;
-  return cutText(name, TOOL_NAME_BYTES_MAX).text;
+  // A caller may send a secret as a tool's name, and span names are seen by more people than records.
+  return cutText(hideSecrets(name), TOOL_NAME_BYTES_MAX).text;
 }
 
 function differ(one: SpanContext, other: SpanContext): boolean {

@@ -6,6 +6,7 @@ import { after, describe, test } from 'node:test';
 import { PassThrough } from 'node:stream';
 import { policyVerb } from '../../src/cli/policy.ts';
 import { VerdictError } from '../../src/errors.ts';
+import { METHODS } from '../../src/proxy/message/methods.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-policy-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -37,6 +38,22 @@ writeFileSync(
   join(directory, 'bad.yaml'),
   'apiVersion: mcp-verdict/v1\nkind: Policy\nmetadata: {name: b}\nrules: [{id: a}]\n',
 );
+writeFileSync(
+  join(directory, 'typo.yaml'),
+  `apiVersion: mcp-verdict/v1
+kind: Policy
+metadata: {name: t}
+rules: [{id: a, effect: allow, methods: ["resources/read", resources/raed]}]
+`,
+);
+writeFileSync(
+  join(directory, 'methods.yaml'),
+  `apiVersion: mcp-verdict/v1
+kind: Policy
+metadata: {name: m}
+rules: [{id: all, effect: allow, methods: ["*"]}]
+`,
+);
 writeFileSync(join(directory, 'args.json'), '{"amount": 9000}');
 
 async function run(...args: readonly string[]): Promise<{ exit: number; out: string; err: string }> {
@@ -63,6 +80,15 @@ describe('policy check', () => {
   test('tells each fault on a line of its own and exits 3', async () => {
     const { exit, out, err } = await run('check', 'bad.yaml', 'good.yaml');
     assert.deepEqual([exit, out, err], [3, '', 'bad.yaml:4:9 the key effect is missing\n']);
+  });
+
+  test('refuses a rule whose methods match none that there is', async () => {
+    const { exit, out, err } = await run('check', 'typo.yaml');
+    assert.deepEqual(
+      [exit, out, err],
+      [3, '', 'typo.yaml:4:60 no method is named resources/raed; did you mean resources/read?\n'],
+    );
+    assert.equal((await run('check', 'typo.yaml', '--json')).exit, 3);
   });
 
   test('prints JSON where it is asked to', async () => {
@@ -168,6 +194,46 @@ Small refunds are fine
     });
   });
 
+  test('a method that is not in the table is denied, whatever the rules say, as the gate does', async () => {
+    const { exit, out } = await run('explain', 'methods.yaml', '--server', 'x', '--method', 'made/up');
+    assert.equal(exit, 0);
+    assert.match(
+      out,
+      /^deny \(method_unknown\), decided by no rule\nMethod made\/up is not known .* No rule is asked\.\n$/,
+    );
+    const typo = await run(
+      'explain',
+      'methods.yaml',
+      '--json',
+      '--server',
+      'x',
+      '--method',
+      'resources/raed',
+    );
+    assert.partialDeepStrictEqual(JSON.parse(typo.out) as unknown, {
+      verdict: { effect: 'deny', reason: 'method_unknown' },
+      rules: [],
+    });
+    assert.match(typo.out, /Did you mean resources\/read\?/);
+  });
+
+  for (const method of [
+    'resources/read',
+    'sampling/createMessage',
+    'notifications/initialized',
+    'tasks/get',
+  ]) {
+    test(`${method} is in the table, so the rules decide`, async () => {
+      const { out } = await run('explain', 'methods.yaml', '--server', 'x', '--method', method);
+      assert.match(out, /^allow \(rule\), decided by rule all /);
+    });
+  }
+
+  test('methods that both ends send are treated alike, so that explain need not ask who sends', () => {
+    const classes = new Map(METHODS.map((row) => [row.method, row.class]));
+    for (const row of METHODS) assert.equal(row.class, classes.get(row.method), row.method);
+  });
+
   test('exits 3 on a file that is not valid', async () => {
     assert.equal((await run('explain', 'bad.yaml', '--server', 'x', '--tool', 'y')).exit, 3);
   });
@@ -180,6 +246,7 @@ describe('what was typed wrongly is told before anything is read', () => {
     [['check'], /name at least one policy file/],
     [['explain', 'good.yaml', '--tool', 'x'], /--server/],
     [['explain', 'good.yaml', '--server', 'x'], /one of --tool and --method/],
+    [['explain', 'good.yaml', '--server', 'x', '--method', 'tools/call'], /with --tool/],
     [['explain', 'good.yaml', '--server', 'x', '--tool', 'y', '--method', 'z'], /one of --tool and --method/],
     [
       ['explain', 'good.yaml', '--server', 'x', '--tool', 'y', '--anonymous', '--user', 'z'],

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { toAttributes } from '../../src/event/fields.ts';
+import { CLEAN_TEXTS_MAX, toAttributes } from '../../src/event/fields.ts';
+import { KEYS } from '../../src/event/vocabulary.ts';
 import type { Fields } from '../../src/event/vocabulary.ts';
 
 /** What the types forbid but a caller may still hand over. */
@@ -62,4 +63,74 @@ test('a list holds 64 elements and no more, each cut and well-formed, strings on
   assert.deepEqual(toAttributes({ 'user.roles': [...roles, 'more'] })['user.roles'], roles);
   const odd = untyped({ 'user.roles': ['\ud800', 7, null, 'a'.repeat(1_000_000)] });
   assert.deepEqual(toAttributes(odd)['user.roles'], ['\ufffd', `${'a'.repeat(1021)}…`]);
+});
+
+const TOKEN = `ghp_${'aB3'.repeat(12)}`;
+
+/** Ours, verified, or redacted before: these stay to the last character. */
+const EXACT = `
+  log.record.uid verdict.time verdict.stream.id verdict.stream.previous_hash verdict.decision.uid
+  verdict.policy.name verdict.policy.file verdict.policy.version verdict.policy.digest verdict.rule.id
+  verdict.shadow.rule.id verdict.tool.digest mcp.session.id server.address client.address gen_ai.operation.name
+  user.id user.roles gen_ai.agent.id gen_ai.agent.name verdict.identity.issuer verdict.identity.delegation
+  verdict.approval.approver.id verdict.arguments.keys verdict.arguments.hmac verdict.arguments.redacted
+  gen_ai.tool.call.arguments verdict.approval.id verdict.lifecycle.public_key verdict.lifecycle.adopted
+  verdict.checkpoint.stream verdict.checkpoint.hash verdict.checkpoint.signature verdict.checkpoint.key_id
+  verdict.gap.stream verdict.gap.exporter verdict.gap.last_hash
+`
+  .trim()
+  .split(/\s+/);
+
+for (const row of KEYS) {
+  if ('bodyOnly' in row || 'values' in row || (row.type !== 'string' && row.type !== 'strings')) continue;
+  const exact = EXACT.includes(row.key);
+  test(`a secret in ${row.key} is ${exact ? 'no text of a caller' : 'hidden'}`, () => {
+    const given = row.type === 'string' ? TOKEN : [TOKEN];
+    const hidden = row.type === 'string' ? '[redacted:github]' : ['[redacted:github]'];
+    assert.deepEqual(toAttributes(untyped({ [row.key]: given })), { [row.key]: exact ? given : hidden });
+  });
+}
+
+test('every exact key is in the table', () => {
+  const known: readonly string[] = KEYS.map(({ key }) => key);
+  assert.deepEqual(
+    EXACT.filter((key) => !known.includes(key)),
+    [],
+  );
+});
+
+const secrets: [key: string, given: string, shown: string][] = [
+  ['gen_ai.tool.name', `sk-ant-api03-${'aB3'.repeat(20)}`, '[redacted:ai-key]'],
+  ['user_agent.original', 'agent/1.0 Bearer abc.def', 'agent/1.0 Bearer [redacted:bearer]'],
+  ['mcp.resource.uri', 'file:///srv/token=hunter2/x', 'file:///srv/token=[redacted]'],
+  [
+    'verdict.decision.message',
+    'The key "password=hunter2" stands twice',
+    'The key "password=[redacted]" stands twice',
+  ],
+  ['verdict.decision.message', 'No rule allows files/read_text_file for this caller.', ''],
+  ['user_agent.original', 'claude-code/1.0.44 (external, cli) node/24.1.0', ''],
+];
+for (const [key, given, shown] of secrets) {
+  test(`${key} of ${given.slice(0, 40)} shows ${shown === '' ? 'all' : shown}`, () => {
+    assert.deepEqual(toAttributes(untyped({ [key]: given })), { [key]: shown === '' ? given : shown });
+  });
+}
+
+test('a secret across the cut is hidden, and one behind it is not looked for', () => {
+  const text = (pad: number) => `${'x '.repeat(pad / 2)}${TOKEN}`;
+  for (const pad of [960, 1000, 1020, 1024, 2046, 1_000_000])
+    assert.doesNotMatch(
+      String(toAttributes({ 'verdict.decision.message': text(pad) })['verdict.decision.message']),
+      /ghp_/,
+    );
+});
+
+test('more texts than are remembered are still looked through, and those that are remembered too', () => {
+  for (let index = 0; index <= CLEAN_TEXTS_MAX + 1; index += 1) {
+    const method = `Some/${index} text of ours`;
+    assert.equal(toAttributes({ 'mcp.method.name': method })['mcp.method.name'], method);
+    assert.equal(toAttributes({ 'mcp.method.name': method })['mcp.method.name'], method);
+  }
+  assert.equal(toAttributes({ 'mcp.method.name': TOKEN })['mcp.method.name'], '[redacted:github]');
 });

@@ -68,3 +68,17 @@ test('joined halves are the stamped body, whatever keys, values and places', () 
     }),
   );
 });
+
+test('joined halves are the stamped body of records that the vocabulary knows', () => {
+  const known = fc.constantFrom(...KEYS.map(({ key }): string => key));
+  const trace = fc.option(fc.constant({ traceId: 'a'.repeat(32), spanId: 'b'.repeat(16), traceFlags: 1 }), {
+    nil: undefined,
+  });
+  fc.assert(
+    fc.property(fc.array(fc.tuple(known, scalar)), trace, text, (members, trace, name) => {
+      const service = { name, instanceId: 'i' };
+      const record = { ...LIFECYCLE, trace, service, attributes: Object.fromEntries(members) };
+      assert.equal(join(halve(record), PLACE), stamped(record));
+    }),
+  );
+});

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { hideSecrets, isCard } from '../../src/event/secrets.ts';
+import { isCard } from '../../src/event/cards.ts';
+import { hideSecrets } from '../../src/event/secrets.ts';
 
 /* Assembled here, so that no scanner takes this file for a leak. */
 const r = (text: string, count: number): string =>
@@ -162,6 +163,50 @@ test('a secret is hidden wherever it stands', () => {
     fc.property(around, secret, around, (before, form, after) => {
       assert.ok(!hideSecrets(before + form + after).includes(form));
     }),
+  );
+});
+
+test('whatever the text, hiding throws nothing, and a third look finds nothing that two have left', () => {
+  const piece = fc.constantFrom(
+    'curl -u ',
+    'mysql -p',
+    'a:b ',
+    '"',
+    "'",
+    '\\"',
+    '`',
+    ' ',
+    '\n',
+    '  ',
+    '|',
+    ';',
+    '<password>',
+    '<a b="c">',
+    'password: |\n',
+    'token=',
+    'secret ',
+    ' is ',
+    "values ('",
+    'insert into t (password) ',
+    '?key=',
+    '%3D',
+    '/',
+    'identified by ',
+    'login a password ',
+    'echo ',
+    'x1Y2z3A4b5C6',
+    '\ud800',
+    '[redacted]',
+    '://',
+    '@',
+    '$2y$',
+  );
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      const twice = hideSecrets(hideSecrets(pieces.join('')));
+      assert.equal(hideSecrets(twice), twice);
+    }),
+    { numRuns: 1000 },
   );
 });
 

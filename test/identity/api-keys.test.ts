@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { authenticateApiKey, loadApiKeys, newApiKey, type ApiKeys } from '../../src/identity/api-keys.ts';
+import {
+  authenticateApiKey,
+  isTime,
+  loadApiKeys,
+  newApiKey,
+  type ApiKeys,
+} from '../../src/identity/api-keys.ts';
 
 const NOW_MS = Date.parse('2026-11-22T00:00:00Z');
 
@@ -60,6 +66,12 @@ describe('an API key', () => {
     assert.ok(!authenticateApiKey(expiring, `Bearer ${made.key}`, NOW_MS).ok);
   });
 
+  test('with a time that nobody can read is refused, not good for ever', () => {
+    const made = newApiKey({ expires: '2020-13-01T00:00:00Z' });
+    const keys: ApiKeys = { file: 'keys.yaml', byId: new Map([[made.entry.id, made.entry]]) };
+    assert.ok(!authenticateApiKey(keys, `Bearer ${made.key}`, NOW_MS).ok);
+  });
+
   test('cannot be used where there is no keys file', () => {
     assert.ok(!authenticateApiKey(undefined, `Bearer ${key}`, NOW_MS).ok);
   });
@@ -81,8 +93,16 @@ describe('a keys file', () => {
     [
       'a date that is none',
       `keys: [{id: k_0123, hash: "sha256:${'0'.repeat(64)}", expires: soon}]`,
-      /^3:111 /,
+      /^3:111 must be a time in UTC, for example/,
     ],
+    ...['2020-13-01T00:00:00Z', '2027-02-30T00:00:00Z', '2027-01-01T24:00:00Z', '2027-01-01T00:00:60Z'].map(
+      (expires) =>
+        [
+          `the time ${expires}`,
+          `keys: [{id: k_0123, hash: "sha256:${'0'.repeat(64)}", expires: "${expires}"}]`,
+          /^3:111 there is no such time as /,
+        ] as const,
+    ),
   ];
   for (const [what, text, expected] of broken) {
     test(`with ${what} is refused where the fault stands`, () => {
@@ -93,3 +113,6 @@ describe('a keys file', () => {
     });
   }
 });
+
+for (const time of ['2027-01-31T00:00:00Z', '2028-02-29T23:59:59.999999Z', '0001-01-01T00:00:00Z'])
+  test(`${time} is a time`, () => assert.equal(isTime(time), true));

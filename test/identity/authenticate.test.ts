@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadApiKeys, newApiKey } from '../../src/identity/api-keys.ts';
-import { httpAuthenticator } from '../../src/identity/authenticate.ts';
+import { loadApiKeys, newApiKey, type ApiKeyEntry, type ApiKeys } from '../../src/identity/api-keys.ts';
+import { httpAuthenticator, lockedOut } from '../../src/identity/authenticate.ts';
 import { stdioIdentity } from '../../src/identity/stdio.ts';
 
 const made = newApiKey({ user: 'alice' });
@@ -43,4 +43,26 @@ test('a stdio identity has the system’s user, and the agent of our own command
   assert.equal(identity.source, 'stdio');
   assert.deepEqual(identity.agent, { id: 'bot', name: 'bot' });
   assert.ok(identity.user);
+});
+
+describe('that nobody can be served is said', () => {
+  const keysOf = (...entries: readonly ApiKeyEntry[]): ApiKeys => ({
+    file: 'keys.yaml',
+    byId: new Map(entries.map((entry) => [entry.id, entry])),
+  });
+  const expired = newApiKey({ expires: '1970-01-01T00:00:00Z' }).entry;
+  const cases: readonly (readonly [string, ApiKeys | undefined, 'allow' | 'deny', RegExp | undefined])[] = [
+    ['no keys file', undefined, 'deny', /there is no keys file, and anonymous callers are denied/],
+    ['an empty keys file', keysOf(), 'deny', /no key in keys\.yaml is good/],
+    ['expired keys only', keysOf(expired), 'deny', /no key in keys\.yaml is good/],
+    ['one good key', keysOf(expired, made.entry), 'deny', undefined],
+    ['no key, but anonymous callers', keysOf(), 'allow', undefined],
+  ];
+  for (const [name, apiKeys, anonymous, expected] of cases) {
+    test(name, () => {
+      const why = lockedOut({ apiKeys, anonymous, nowMs: () => 0 });
+      if (expected === undefined) assert.equal(why, undefined);
+      else assert.match(why ?? '', expected);
+    });
+  }
 });

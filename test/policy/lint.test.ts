@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { formatFault } from '../../src/document.ts';
-import { lintPolicy } from '../../src/policy/lint.ts';
+import { lintPolicy, methodFaults } from '../../src/policy/lint.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
 import { policyText } from './support.ts';
 
@@ -29,6 +29,36 @@ describe('what is hardly meant is warned of', () => {
       [`${ALLOW}, when: "args.x.startsWith('https://good.example')"`],
       ['f:6:67 startsWith on a URL accepts https://good.example.evil.example; compare urlHost(...) instead'],
     ],
+    [
+      'a path of tools that may have none',
+      [`${ALLOW}, when: "pathUnder(args.path, '/srv') && !pathUnder(args.path, '/srv/x')"`],
+      [
+        'f:6:60 a call without args.path is denied by this rule, because its condition fails; if that is not ' +
+          'meant, write has(args.path) && ...',
+      ],
+    ],
+    [
+      'a URL of tools that may have none, guarded by another argument',
+      [`${ALLOW}, when: "has(args.path) && urlHost(args.url) == 'a'"`],
+      [
+        'f:6:78 a call without args.url is denied by this rule, because its condition fails; if that is not ' +
+          'meant, write has(args.url) && ...',
+      ],
+    ],
+    [
+      'a path that is asked for first',
+      [
+        `${ALLOW}, when: "has(args.path) && pathUnder(args.path, '/srv')"`,
+        `id: b, effect: deny, tools: ["files/*"], when: "'path' in args && pathUnder(args.path, '/srv/b')"`,
+      ],
+      [],
+    ],
+    [
+      'a path of tools that are named in full',
+      [`id: a, effect: allow, tools: ["*/read"], when: "pathUnder(args.path, '/srv')"`],
+      [],
+    ],
+    ['a path of a list', [`${ALLOW}, when: "args.paths.all(p, pathUnder(p, '/srv'))"`], []],
     ['another string compared by its start', [`${ALLOW}, when: "args.name.startsWith('a')"`], []],
     [
       'an allow under a deny',
@@ -64,6 +94,27 @@ describe('what is hardly meant is warned of', () => {
   for (const [name, rules, warnings] of cases) {
     test(`${name}: ${warnings.length} warnings`, () => {
       assert.deepEqual(warningsOf(...rules), warnings);
+    });
+  }
+});
+
+describe('a method that does not exist', () => {
+  const KNOWN = ['resources/read', 'resources/subscribe', 'tools/call', 'tools/list'];
+  const cases: readonly (readonly [methods: string, faults: readonly string[]])[] = [
+    ['["resources/read", "tools/*", "*"]', []],
+    [
+      '["tools/list", "resources/raed"]',
+      ['f:5:51 no method is named resources/raed; did you mean resources/read?'],
+    ],
+    ['["Tools/List"]', ['f:5:37 no method is named Tools/List; did you mean tools/list?']],
+    ['["made/up*"]', ['f:5:37 no method is named made/up*']],
+  ];
+  for (const [methods, faults] of cases) {
+    test(`${methods}: ${faults.length} faults`, () => {
+      const text = policyText(`  - {id: a, effect: deny, methods: ${methods}}\n`);
+      const loaded = loadPolicy([{ file: 'f', text }]);
+      assert.ok(loaded.ok);
+      assert.deepEqual(methodFaults(loaded.policy, loaded.place, KNOWN).map(formatFault), faults);
     });
   }
 });
