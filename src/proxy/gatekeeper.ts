@@ -67,12 +67,10 @@ async function decide(options: GateOptions, passage: Passage): Promise<Ruling> {
     const durationNs = Number(process.hrtime.bigint() - startedNs);
     count(options, passage, judged.verdict, durationNs);
     if (judged.verdict.effect !== 'allow' || row?.record !== 'none') {
-      uid = options.recorder.emit({
-        name: 'verdict.decision',
-        severity: severityOf(judged.verdict),
-        fields: decisionFields(message, passage.origin, { ...judged, durationNs }, options.hmac),
-        trace: trace.ids,
-      });
+      const fields = decisionFields(message, passage.origin, { ...judged, durationNs }, options.hmac);
+      trace.note(fields);
+      const severity = severityOf(judged.verdict);
+      uid = options.recorder.emit({ name: 'verdict.decision', severity, fields, trace: trace.ids });
       // Only what is governed waits: a slow disk must not hold up a handshake, and a refusal forwards nothing
       // but still promises the agent a decision that can be looked up.
       if (row?.record !== 'async') await options.recorder.recorded(uid);

@@ -61,6 +61,8 @@ export interface UpstreamTrace extends TraceHeaders {
 export interface RequestTrace {
   /** Of the SERVER span; valid whether or not it is sampled or exported. */
   readonly ids: TraceIds;
+  /** Puts on the SERVER span what is known by now: the decision, once it has fallen. */
+  note(fields: Fields): void;
   /** Starts a CLIENT span; its headers go to the upstream. */
   upstream(attributes?: Fields): UpstreamTrace;
   end(end?: SpanEnd): void;
@@ -138,6 +140,7 @@ export function createTracing(options: TracingOptions): Tracing {
       const { traceId, spanId, traceFlags } = span.spanContext();
       return {
         ids: { traceId, spanId, traceFlags },
+        note: (fields) => void span.setAttributes(onSpan(fields, NOT_ON_SERVER)),
         upstream(more = {}) {
           const client = tracer.startSpan(
             name,

@@ -66,6 +66,25 @@ describe('ids', () => {
   }
 });
 
+test('the SERVER span says what was decided, once it has been', async (t) => {
+  const receiver = await startOtlpReceiver();
+  t.after(() => receiver.close());
+  setOtelEnv(t, { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url });
+  const tracing = tracingOf(process.env);
+  const request = tracing.start({ method: 'tools/call', target: 'pay', parents: {} });
+  request.note({
+    'verdict.decision.effect': 'deny',
+    'verdict.rule.id': 'never',
+    'gen_ai.tool.call.arguments': '{"amount":1}',
+  });
+  request.end({});
+  await tracing.shutdown(DEADLINE_MS);
+  const [span] = receiver.spans();
+  assert.equal(span?.attributes['verdict.decision.effect'], 'deny');
+  assert.equal(span?.attributes['verdict.rule.id'], 'never');
+  assert.equal(span?.attributes['gen_ai.tool.call.arguments'], undefined);
+});
+
 test('spans arrive named and attributed by the MCP conventions, and never with arguments', async (t) => {
   const receiver = await startOtlpReceiver();
   t.after(receiver.close);
