@@ -85,6 +85,11 @@ export const ERRORS = {
     http: 429,
     rpc: -31429,
   },
+  caller_busy: {
+    text: 'Too many messages of this caller are waiting: {max} at most.',
+    http: 429,
+    rpc: -31503,
+  },
   busy: { text: 'Too many messages are waiting: {max} at most.', http: 503, rpc: -31503 },
 
   // What goes wrong behind us.

@@ -14,12 +14,7 @@ export interface Decided {
   readonly durationNs: number;
 }
 
-export function decisionFields(
-  message: Governable,
-  origin: Origin,
-  decided: Decided,
-  hmac: HmacKey,
-): Fields {
+export function decisionFields(message: Governable, origin: Origin, decided: Decided, hmac: HmacKey): Fields {
   const { call } = message;
   return {
     ...verdictFields(decided),

@@ -5,8 +5,7 @@
 import { errorRow } from '../errors.ts';
 import { errorAnswer } from './message/answer.ts';
 import { lookupMethod } from './message/methods.ts';
-import type { Answer, Direction, Gate, Origin, Rejection, Ruling } from './gate.ts';
-import type { NotificationMessage, RequestMessage } from './message/message.ts';
+import type { Answer, Direction, Gate, Governable, Origin, Rejection, Ruling } from './gate.ts';
 
 /** Refusals of one source that are recorded one by one, in a second: of an address before we know who it is. */
 export const REFUSALS_PER_SECOND = 10;
@@ -49,7 +48,7 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
 
   return {
     reject,
-    flush: rates.flush,
+    flush: () => rates.flush(),
     async decide(message, origin, direction): Promise<Ruling> {
       if (isNoise(message, direction) && !rates.admit(`server ${origin.server.name}`, undefined)) {
         return { forward: false, answer: { httpStatus: 202, body: undefined } };
@@ -135,7 +134,7 @@ function createShares(fullness: () => number): (caller: string, bytes: number) =
 }
 
 /** A notification that nobody knows: it is dropped in any case, and a server can send any number of them. */
-function isNoise(message: RequestMessage | NotificationMessage, direction: Direction): boolean {
+function isNoise(message: Governable, direction: Direction): boolean {
   return (
     message.kind === 'notification' && lookupMethod(message.method, message.kind, direction) === undefined
   );

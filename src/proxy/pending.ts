@@ -9,6 +9,8 @@ export interface PendingKey {
   /** Which way the request went. */
   readonly direction: Direction;
   readonly server: string;
+  /** The client's side, see callerKey. */
+  readonly caller: string;
   readonly sessionId: string | undefined;
   readonly id: Id;
 }
@@ -16,10 +18,10 @@ export interface PendingKey {
 export interface Pending {
   /** Keeps a forwarded request until its answer comes. One with the same key before it settles as `unknown`. */
   hold(key: PendingKey, ruling: Forward): void;
-  /** Remembers that a request was refused and answered, so that no second answer goes out. */
-  refuse(key: PendingKey): void;
-  /** What stands under the key. A held request is given out once; a refusal is remembered on. */
-  take(key: PendingKey): Forward | 'refused' | undefined;
+  /** What stands under the key, once. */
+  take(key: PendingKey): Forward | undefined;
+  /** Settles a request as `unknown`, if it still stands under the key. */
+  forget(key: PendingKey, ruling: Forward): void;
   /** Settles as `cancelled` what waits in a session that has ended. */
   endSession(server: string, sessionId: string): void;
   /** Settles everything as `unknown`. */
@@ -27,49 +29,53 @@ export interface Pending {
 }
 
 interface Entry {
-  readonly server: string;
-  readonly sessionId: string | undefined;
-  readonly ruling: Forward | 'refused';
+  readonly key: PendingKey;
+  readonly ruling: Forward;
+  /** Whether an answer could as well belong to a request before it, since no session tells the two apart. */
+  readonly ambiguous: boolean;
 }
 
 /** @param entriesMax when there are more, the oldest makes room and settles as `unknown` */
 export function createPending(entriesMax: number): Pending {
   const entries = new Map<string, Entry>();
 
-  const drop = (key: string, status: 'unknown' | 'cancelled'): void => {
-    const entry = entries.get(key);
-    entries.delete(key);
-    if (entry !== undefined && entry.ruling !== 'refused') entry.ruling.settle({ status });
-  };
-
-  const put = ({ direction, server, sessionId, id }: PendingKey, ruling: Entry['ruling']): void => {
-    const key = keyOf(direction, server, sessionId, id);
-    drop(key, 'unknown');
-    entries.set(key, { server, sessionId, ruling });
-    const [oldest] = entries.keys();
-    if (entries.size > entriesMax && oldest !== undefined) drop(oldest, 'unknown');
+  const drop = (name: string, status: 'unknown' | 'cancelled'): void => {
+    const entry = entries.get(name);
+    entries.delete(name);
+    entry?.ruling.settle({ status });
   };
 
   return {
-    hold: put,
-    refuse: (key) => put(key, 'refused'),
-    take({ direction, server, sessionId, id }) {
-      const key = keyOf(direction, server, sessionId, id);
-      const ruling = entries.get(key)?.ruling;
-      if (ruling !== 'refused') entries.delete(key);
-      return ruling;
+    hold(key, ruling) {
+      const name = nameOf(key);
+      const ambiguous = key.sessionId === undefined && entries.has(name);
+      drop(name, 'unknown');
+      entries.set(name, { key, ruling, ambiguous });
+      const [oldest] = entries.keys();
+      if (entries.size > entriesMax && oldest !== undefined) drop(oldest, 'unknown');
+    },
+    take(key) {
+      const name = nameOf(key);
+      const entry = entries.get(name);
+      entries.delete(name);
+      if (entry?.ambiguous === true) entry.ruling.settle({ status: 'unknown' });
+      return entry?.ruling;
+    },
+    forget(key, ruling) {
+      const name = nameOf(key);
+      if (entries.get(name)?.ruling === ruling) drop(name, 'unknown');
     },
     endSession(server, sessionId) {
-      for (const [key, entry] of entries) {
-        if (entry.server === server && entry.sessionId === sessionId) drop(key, 'cancelled');
+      for (const [name, { key }] of entries) {
+        if (key.server === server && key.sessionId === sessionId) drop(name, 'cancelled');
       }
     },
     close() {
-      for (const key of entries.keys()) drop(key, 'unknown');
+      for (const name of entries.keys()) drop(name, 'unknown');
     },
   };
 }
 
-function keyOf(direction: Direction, server: string, sessionId: string | undefined, id: Id): string {
-  return JSON.stringify([direction, server, sessionId ?? null, id.json]);
+function nameOf({ direction, server, caller, sessionId, id }: PendingKey): string {
+  return JSON.stringify([direction, server, caller, sessionId ?? null, id.json]);
 }

@@ -9,9 +9,8 @@ import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/expor
 import type { Resource } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import type { SpanProcessor } from '@opentelemetry/sdk-trace';
-import { toAttributes } from '../event/fields.ts';
+import { toAttributes, withoutSecrets } from '../event/fields.ts';
 import type { TraceIds } from '../event/recorder.ts';
-import { hideSecrets } from '../event/secrets.ts';
 import { cutText } from '../event/text.ts';
 import { SCOPE_NAME, TOOL_NAME_BYTES_MAX } from '../event/vocabulary.ts';
 import type { EventKey, Fields } from '../event/vocabulary.ts';
@@ -113,7 +112,10 @@ const CALLER_FAULTS = new Set(['-32700', '-32600', '-32601', '-32602', '-32002']
 export function createTracing(options: TracingOptions): Tracing {
   const { env, resource, diagnostics } = options;
   const spanProcessors: SpanProcessor[] = [];
-  if (isExported(env, 'TRACES', diagnostics)) spanProcessors.push(createProcessor(env, diagnostics));
+  const exported = isExported(env, 'TRACES', diagnostics);
+  if (exported) spanProcessors.push(createProcessor(env, diagnostics));
+  // Where nobody sees a span, only its ids count.
+  const shown: typeof onSpan = exported ? onSpan : () => ({});
   const provider = new TracerProvider({ resource, sampler: readSampler(env, diagnostics), spanProcessors });
   const tracer = provider.getTracer(SCOPE_NAME, options.version);
 
@@ -129,7 +131,7 @@ export function createTracing(options: TracingOptions): Tracing {
         name,
         {
           kind: SpanKind.SERVER,
-          attributes: onSpan(common, NOT_ON_SERVER),
+          attributes: shown(common, NOT_ON_SERVER),
           links:
             parent !== undefined && ambient !== undefined && differ(parent, ambient)
               ? [{ context: ambient }]
@@ -140,19 +142,19 @@ export function createTracing(options: TracingOptions): Tracing {
       const { traceId, spanId, traceFlags } = span.spanContext();
       return {
         ids: { traceId, spanId, traceFlags },
-        note: (fields) => void span.setAttributes(onSpan(fields, NOT_ON_SERVER)),
+        note: (fields) => void span.setAttributes(shown(fields, NOT_ON_SERVER)),
         upstream(more = {}) {
           const client = tracer.startSpan(
             name,
-            { kind: SpanKind.CLIENT, attributes: onSpan({ ...common, ...more }, NOT_ON_CLIENT) },
+            { kind: SpanKind.CLIENT, attributes: shown({ ...common, ...more }, NOT_ON_CLIENT) },
             trace.setSpan(context, span),
           );
           return {
             ...writeHeaders(client.spanContext()),
-            end: (end) => finish(client, end, NOT_ON_CLIENT),
+            end: (end) => finish(client, end, (fields) => shown(fields, NOT_ON_CLIENT)),
           };
         },
-        end: (end) => finish(span, end, NOT_ON_SERVER),
+        end: (end) => finish(span, end, (fields) => shown(fields, NOT_ON_SERVER)),
       };
     },
     async flush(deadlineMs) {
@@ -176,7 +178,7 @@ function createProcessor(env: Environment, diagnostics: Diagnostics): SpanProces
 function spanName(method: string, target: string | undefined): string {
   const name = target === undefined ? method : `${method} ${target}`;
   // A caller may send a secret as a tool's name, and span names are seen by more people than records.
-  return cutText(hideSecrets(name), TOOL_NAME_BYTES_MAX).text;
+  return cutText(withoutSecrets(name), TOOL_NAME_BYTES_MAX).text;
 }
 
 function differ(one: SpanContext, other: SpanContext): boolean {
@@ -184,18 +186,19 @@ function differ(one: SpanContext, other: SpanContext): boolean {
 }
 
 function onSpan(fields: Fields, except: RegExp): ReturnType<typeof toAttributes> {
-  const kept = Object.entries(toAttributes(fields)).filter(
-    ([key]) => SPAN_KEYS.has(key) && !except.test(key),
-  );
-  return Object.fromEntries(kept);
+  // First, because what is left out need not be looked through for secrets.
+  const kept = Object.entries(fields).filter(([key]) => SPAN_KEYS.has(key) && !except.test(key));
+  return toAttributes(Object.fromEntries(kept));
 }
 
-function finish(span: Span, end: SpanEnd | undefined, except: RegExp): void {
+type Shown = (fields: Fields) => ReturnType<typeof toAttributes>;
+
+function finish(span: Span, end: SpanEnd | undefined, shown: Shown): void {
   // The SDK reports a second end as an error of its own; ours come from racing streams, where the first one counts.
   if (!span.isRecording()) return;
   const { errorType, attributes = {} } = end ?? {};
   span.setAttributes(
-    onSpan({ ...attributes, ...(errorType === undefined ? {} : { 'error.type': errorType }) }, except),
+    shown({ ...attributes, ...(errorType === undefined ? {} : { 'error.type': errorType }) }),
   );
   const faulty = errorType !== undefined && !CALLER_FAULTS.has(errorType);
   if ((end?.status ?? (faulty ? 'error' : 'unset')) === 'error')

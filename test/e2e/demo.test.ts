@@ -16,7 +16,7 @@ describe('the demo', () => {
     assert.equal(code, 0, stderr);
     assert.equal(stderr, '');
     const decisions = stdout.match(/^(ALLOW|DENY|APPROVAL) .*$/gm) ?? [];
-    assert.equal(decisions.length, 22);
+    assert.equal(decisions.length, 23);
     for (const line of decisions) assert.match(line, / trace [0-9a-f]{32}$/);
     for (const rule of [
       'read-anything',
@@ -41,7 +41,7 @@ describe('the demo', () => {
     const { code, stdout } = await runCli(['demo'], { env: { OTEL_EXPORTER_OTLP_ENDPOINT: receiver.url } });
     assert.equal(code, 0);
     const logs = receiver.logs();
-    assert.equal(logs.filter((log) => log.eventName === 'verdict.decision').length, 22);
+    assert.equal(logs.filter((log) => log.eventName === 'verdict.decision').length, 23);
     assert.equal(checkChains(logs), 1);
     assert.match(stdout, new RegExp(`${logs.length} records were delivered to ${receiver.url}\\.`));
   });

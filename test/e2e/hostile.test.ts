@@ -4,13 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
+import { errorText } from '../../src/errors.ts';
 import { startCli, type Running } from '../support/cli.ts';
 import { checkChains } from '../support/chain.ts';
 import {
@@ -19,6 +20,7 @@ import {
   REFUSED_MESSAGES,
   toolCall,
 } from '../support/hostile-arguments.ts';
+import { SCRIPTED_SERVER } from '../support/stdio-fixtures.ts';
 import { startOtlpReceiver, type OtlpReceiver } from '../support/otlp-receiver.ts';
 
 const POLICY = `
@@ -71,7 +73,11 @@ describe('hostile messages over HTTP', () => {
   });
 
   const traces = new Map<string, string>();
-  const post = async (what: string, body: string | Uint8Array): Promise<{ status: number; text: string }> => {
+  const post = async (
+    what: string,
+    body: string | Uint8Array,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<{ status: number; text: string }> => {
     const traceId = randomBytes(16).toString('hex');
     traces.set(what, traceId);
     const response = await fetch(url, {
@@ -80,6 +86,7 @@ describe('hostile messages over HTTP', () => {
         'content-type': 'application/json',
         accept: 'application/json',
         traceparent: `00-${traceId}-${'1'.repeat(16)}-01`,
+        ...headers,
       },
       body,
     });
@@ -133,6 +140,37 @@ describe('hostile messages over HTTP', () => {
     );
   });
 
+  test('a charset that the upstream would decode and we did not: refused', async () => {
+    seen.length = 0;
+    const type = 'application/json; charset=utf-7';
+    assert.equal((await post('charset', toolCall('{}'), { 'content-type': type })).status, 415);
+    assert.deepEqual(seen, []);
+  });
+
+  test('an answer to a request that nobody has made: dropped', async () => {
+    seen.length = 0;
+    const { status } = await post('unasked', '{"jsonrpc":"2.0","id":"srv-1","result":{}}');
+    assert.equal(status, 202);
+    assert.deepEqual(seen, []);
+  });
+
+  test('what is no HTTP, and a verb that nobody knows: answered', async () => {
+    const { port } = new URL(url);
+    for (const head of ['BREW /up/mcp HTTP/1.1', 'GET /up/mcp HTTP/9.9']) {
+      const socket = connect(Number(port), '127.0.0.1');
+      socket.write(`${head}\r\nHost: 127.0.0.1:${port}\r\n\r\n`);
+      const chunks: Buffer[] = [];
+      for await (const chunk of socket) chunks.push(chunk as Buffer);
+      assert.match(Buffer.concat(chunks).toString(), /^HTTP\/1\.1 40[05] [^]*"error"/);
+    }
+  });
+
+  test('a stream is opened with a record of its own', async () => {
+    const response = await fetch(url, { headers: { accept: 'text/event-stream', 'mcp-session-id': 's' } });
+    await response.text();
+    assert.equal(response.status, 200);
+  });
+
   test('each of them has its record, whole, and no batch was lost', async () => {
     assert.equal((await proxy.stop()).code, 0, proxy.stderr());
     assert.doesNotMatch(proxy.stderr(), /LOST/);
@@ -142,6 +180,8 @@ describe('hostile messages over HTTP', () => {
       ...ACCEPTED_ARGUMENTS.map(([what]) => [what, 'allow', 'rule'] as const),
       ...REFUSED_MESSAGES.map(([what]) => [what, 'deny', 'parse'] as const),
       ['utf8', 'deny', 'parse'] as const,
+      ['charset', 'deny', 'parse'] as const,
+      ['unasked', 'deny', 'parse'] as const,
     ]) {
       const decisions = logs.filter(
         (log) => log.traceId === traces.get(what) && log.eventName === 'verdict.decision',
@@ -154,5 +194,29 @@ describe('hostile messages over HTTP', () => {
         `${what}: a record of ${String(decisions[0]?.body).length}`,
       );
     }
+    const messages = logs.map(({ attributes }) => String(attributes['verdict.decision.message']));
+    assert.equal(messages.filter((text) => text === errorText('http_method')).length, 1);
+    assert.equal(messages.filter((text) => text.startsWith('The HTTP request cannot be read')).length, 1);
+    const methods = logs.map(({ attributes }) => attributes['mcp.method.name']);
+    assert.equal(methods.filter((method) => method === 'transport/stream').length, 1);
   });
+});
+
+test('hostile lines over stdio: a call between two returns reaches no server, and its carrier is refused', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-hostile-'));
+  t.after(() => rmSync(directory, { recursive: true, force: true }));
+  const log = join(directory, 'stdin');
+  writeFileSync(join(directory, 'policy.yaml'), POLICY.replace('[anonymous]', '[authenticated]'));
+  const wrap = ['wrap', '--policy', join(directory, 'policy.yaml'), '--server', 'up'];
+  const keys = ['--keys-directory', join(directory, 'keys'), '--spool', join(directory, 'spool')];
+  const proxy = startCli([...wrap, ...keys, '--', process.execPath, SCRIPTED_SERVER], {
+    env: { SCRIPT_LOG: log },
+  });
+  const smuggled = toolCall('{"code":"7"}', '"exit"');
+  proxy.child.stdin.write(`${toolCall(`{"text":"x","a":\r${smuggled}\r}`)}\n`);
+  await proxy.waitFor(/"code":-32700/);
+  proxy.child.stdin.end(`${toolCall('{"text":"good"}')}\n`);
+  await proxy.waitFor(/"text":"good"/);
+  assert.equal((await proxy.ended).code, 0);
+  assert.equal(readFileSync(log, 'utf8'), `${toolCall('{"text":"good"}')}\n`);
 });

@@ -37,7 +37,7 @@ describe('the packed package', () => {
       },
     );
     assert.equal(status, 0, stderr);
-    assert.match(stdout, /22 decisions/);
+    assert.match(stdout, /23 decisions/);
   });
 
   test('imports as a library', () => {

@@ -1,103 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { hmacKey } from '../../src/event/keyring.ts';
-import type { Draft, Recorder } from '../../src/event/recorder.ts';
 import { ANONYMOUS } from '../../src/identity/identity.ts';
-import { loadPolicy } from '../../src/policy/load.ts';
-import type { Origin, Ruling } from '../../src/proxy/gate.ts';
-import { createGate } from '../../src/proxy/gatekeeper.ts';
-import {
-  parseMessage,
-  type NotificationMessage,
-  type RequestMessage,
-} from '../../src/proxy/message/message.ts';
-import { stderrDiagnostics } from '../../src/telemetry/diagnostics.ts';
-import type { Metrics } from '../../src/telemetry/metrics.ts';
-import { createTracing } from '../../src/telemetry/tracing.ts';
-import { resourceFromAttributes } from '@opentelemetry/resources';
-
-const POLICY = `
-apiVersion: mcp-verdict/v1
-kind: Policy
-metadata: {name: gate, version: "1"}
-rules:
-  - {id: reads, effect: allow, tools: ["s/read"]}
-  - {id: quiet, effect: allow, tools: ["s/quiet"], arguments: none}
-  - {id: big, effect: require_approval, tools: ["s/pay"], when: args.amount > 10}
-  - {id: no-lists, effect: deny, methods: ["prompts/list"]}
-  - {id: sampling, effect: allow, methods: ["sampling/createMessage"]}
-`;
-
-interface Scene {
-  readonly drafts: Draft[];
-  readonly said: string[];
-  /** What `recorded` does, per uid. */
-  recorded: (uid: string) => Promise<void>;
-}
-
-const origin: Origin = {
-  server: { name: 's', address: 'up.example', port: 443 },
-  transport: 'tcp',
-  identity: { source: 'api_key', user: 'alice', keyId: 'k_0001' },
-  claimed: { userAgent: 'agent/1' },
-  clientAddress: '127.0.0.1',
-  sessionId: 'session-secret',
-};
-
-const silentMetrics: Metrics = {
-  decision() {},
-  evaluation() {},
-  serverOperation() {},
-  clientOperation() {},
-  observeDelivery() {},
-  observeSpool() {},
-  commit() {},
-  flush: () => Promise.resolve(),
-  shutdown: () => Promise.resolve(),
-};
-
-function openGate(onAuditFailure: 'deny' | 'allow' = 'deny') {
-  const scene: Scene = { drafts: [], said: [], recorded: () => Promise.resolve() };
-  const recorder: Recorder = {
-    emit: (draft) => `uid-${scene.drafts.push(draft)}`,
-    recorded: (uid) => scene.recorded(uid),
-  };
-  const loaded = loadPolicy([{ file: 'p.yaml', text: POLICY }]);
-  assert.ok(loaded.ok);
-  const diagnostics = stderrDiagnostics('debug', (line) => void scene.said.push(line));
-  const gate = createGate({
-    policy: () => loaded.policy,
-    recorder,
-    tracing: createTracing({ env: {}, resource: resourceFromAttributes({}), diagnostics }),
-    metrics: silentMetrics,
-    hmac: hmacKey(Buffer.alloc(32, 1)),
-    diagnostics,
-    onAuditFailure,
-    now: () => new Date(0),
-  });
-  return { gate, scene };
-}
-
-function message(
-  method: string,
-  params: object = {},
-  id: number | null = 7,
-): RequestMessage | NotificationMessage {
-  const text = JSON.stringify({ jsonrpc: '2.0', ...(id === null ? {} : { id }), method, params });
-  const parsed = parseMessage(Buffer.from(text));
-  assert.ok(parsed.ok && parsed.message.kind !== 'response', text);
-  return parsed.message;
-}
-
-function answered(ruling: Ruling): { status: number; body: Record<string, never> } {
-  assert.ok(!ruling.forward);
-  return {
-    status: ruling.answer.httpStatus,
-    body: JSON.parse(Buffer.from(ruling.answer.body ?? []).toString() || '{}'),
-  };
-}
-
-const tool = (name: string, args: object = {}): object => ({ name, arguments: args });
+import { TRANSPORT_MESSAGES } from '../../src/proxy/message/transport.ts';
+import { answered, message, openGate, origin, tool } from '../support/gate-scene.ts';
 
 describe('the gate', () => {
   test('forwards an allowed call only after its record is durable', async () => {
@@ -138,7 +43,10 @@ describe('the gate', () => {
     assert.ok(ruling.forward);
     ruling.settle({ status: 'ok' });
     assert.equal(scene.drafts.length, 1, 'an outcome was recorded of a decision that is not there');
-    assert.equal((await gate.decide(message('tools/call', tool('write')), origin, 'to_upstream')).forward, false);
+    assert.equal(
+      (await gate.decide(message('tools/call', tool('write')), origin, 'to_upstream')).forward,
+      false,
+    );
   });
 
   test('refuses when the recorder itself throws', async () => {
@@ -281,13 +189,42 @@ describe('the gate', () => {
     assert.equal(scene.drafts[1]?.fields['gen_ai.tool.call.arguments'], undefined);
   });
 
+  test('decides on a stream and on the end of a session: they pass, are recorded, and a rule can deny them', async () => {
+    const { gate, scene } = openGate();
+    scene.recorded = () => Promise.reject(new Error('must not be asked'));
+    const passed = await gate.decide(TRANSPORT_MESSAGES.GET, origin, 'to_upstream');
+    assert.ok(passed.forward);
+    passed.settle({ status: 'ok' });
+    const denied = answered(await gate.decide(TRANSPORT_MESSAGES.DELETE, origin, 'to_upstream'));
+    assert.deepEqual([denied.status, denied.body['id']], [405, null]);
+    assert.equal(denied.body['error']?.['data']?.['reason'], 'rule');
+    assert.partialDeepStrictEqual(
+      scene.drafts.map(({ fields }) => fields),
+      [
+        { 'mcp.method.name': 'transport/stream', 'verdict.decision.effect': 'allow' },
+        { 'mcp.method.name': 'transport/delete', 'verdict.rule.id': 'no-ends' },
+      ],
+    );
+    gate.close();
+    assert.equal(answered(await gate.decide(TRANSPORT_MESSAGES.GET, origin, 'to_upstream')).status, 503);
+  });
+
+  test('does not take a JSON-RPC message for a stream of the transport', async () => {
+    const { gate, scene } = openGate();
+    for (const id of [1, null]) {
+      const ruling = await gate.decide(message('transport/stream', {}, id), origin, 'to_upstream');
+      assert.equal(ruling.forward, false);
+    }
+    assert.equal(scene.drafts[1]?.fields['verdict.decision.reason'], 'method_unknown');
+  });
+
   test('records a rejection without waiting, with what is known of its origin', () => {
     const { gate, scene } = openGate();
     scene.recorded = () => Promise.reject(new Error('must not be asked'));
     const answer = gate.reject({
       reason: 'identity_invalid',
       code: 'identity_invalid',
-      details: {},
+      details: { detail: 'the key k_0001 has expired' },
       origin: { server: { name: 's' }, transport: 'tcp', clientAddress: '10.0.0.9', identity: ANONYMOUS },
       id: null,
     });
@@ -295,5 +232,6 @@ describe('the gate', () => {
     const fields = scene.drafts[0]?.fields;
     assert.equal(fields?.['verdict.decision.reason'], 'identity_invalid');
     assert.equal(fields?.['client.address'], '10.0.0.9');
+    assert.match(fields?.['verdict.decision.message'] ?? '', /k_0001 has expired/);
   });
 });

@@ -18,6 +18,7 @@ function key(id: number | string, over: Partial<PendingKey> = {}): PendingKey {
   return {
     direction: 'to_client',
     server: 'files',
+    caller: 'ann',
     sessionId: 's',
     id: { json: JSON.stringify(id), text: String(id) },
     ...over,
@@ -39,6 +40,7 @@ describe('pending requests', () => {
     ['an id of another type', key('1')],
     ['another session', key(1, { sessionId: 't' })],
     ['no session', key(1, { sessionId: undefined })],
+    ['another caller', key(1, { caller: 'bob' })],
     ['another server', key(1, { server: 'notes' })],
     ['another direction', key(1, { direction: 'to_upstream' })],
   ];
@@ -50,11 +52,33 @@ describe('pending requests', () => {
     });
   }
 
-  test('a refusal is remembered however often it is asked for', () => {
+  test('one that is forgotten settles as unknown, unless it is gone or another stands there', () => {
     const pending = createPending(10);
-    pending.refuse(key(1));
-    assert.equal(pending.take(key(1)), 'refused');
-    assert.equal(pending.take(key(1)), 'refused');
+    const [first, second, third] = [ruling(), ruling(), ruling()];
+    pending.hold(key(1), first);
+    pending.forget(key(1), second);
+    assert.deepEqual([first.outcomes, second.outcomes], [[], []]);
+    pending.forget(key(1), first);
+    pending.forget(key(1), first);
+    assert.deepEqual(first.outcomes, [{ status: 'unknown' }]);
+    pending.hold(key(1), third);
+    pending.take(key(1));
+    pending.forget(key(1), third);
+    assert.deepEqual(third.outcomes, []);
+  });
+
+  test('without a session, two with one id cannot be told apart: an answer settles neither by what it says', () => {
+    const pending = createPending(10);
+    const [first, second] = [ruling(), ruling()];
+    const nowhere = key(1, { sessionId: undefined });
+    pending.hold(nowhere, first);
+    pending.hold(nowhere, second);
+    const taken = pending.take(nowhere);
+    assert.equal(taken, second);
+    assert.deepEqual([first.outcomes, second.outcomes], [[{ status: 'unknown' }], [{ status: 'unknown' }]]);
+    pending.hold(nowhere, first);
+    assert.equal(pending.take(nowhere), first);
+    assert.equal(first.outcomes.length, 1, 'the one that stands alone is told apart again');
   });
 
   test('at the limit all stay, over it the oldest settles as unknown', () => {
@@ -93,7 +117,6 @@ describe('pending requests', () => {
     const pending = createPending(10);
     const held = [ruling(), ruling()];
     held.forEach((one, id) => pending.hold(key(id), one));
-    pending.refuse(key(9));
     pending.close();
     assert.deepEqual(
       held.map((one) => one.outcomes),
@@ -115,6 +138,14 @@ describe('the limits of the HTTP relay', () => {
       }
     });
   }
+
+  test('a caller has at most a quarter of all, unless it is said otherwise', () => {
+    assert.equal(httpLimits().callerExchangesMax * 4, httpLimits().exchangesMax);
+    assert.equal(httpLimits({ exchangesMax: 9 }).callerExchangesMax, 3);
+    assert.equal(httpLimits({ exchangesMax: 1 }).callerExchangesMax, 1);
+    assert.equal(httpLimits({ exchangesMax: 100_000 }).callerExchangesMax, 512);
+    assert.equal(httpLimits({ exchangesMax: 9, callerExchangesMax: 9 }).callerExchangesMax, 9);
+  });
 
   test('headers never get longer than the whole request', () => {
     assert.equal(httpLimits({ bodyTimeoutMs: 500 }).headersTimeoutMs, 500);

@@ -6,18 +6,17 @@ import type { TestContext } from 'node:test';
 import { errorRow } from '../../src/errors.ts';
 import { ANONYMOUS } from '../../src/identity/identity.ts';
 import { errorAnswer, toolDenial } from '../../src/proxy/message/answer.ts';
-import type { Direction, Gate, Origin, Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
+import type { Direction, Gate, Governable, Origin } from '../../src/proxy/gate.ts';
+import type { Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
 import { createHttpDoor, type HttpDoor, type HttpDoorOptions } from '../../src/proxy/http/door.ts';
-import type { NotificationMessage, RequestMessage } from '../../src/proxy/message/message.ts';
-
-type Judged = RequestMessage | NotificationMessage;
+import { within } from './within.ts';
 
 export interface Settled extends Outcome {
   readonly method: string;
 }
 
 export interface ScriptedGate extends Gate {
-  readonly decided: { message: Judged; origin: Origin; direction: Direction }[];
+  readonly decided: { message: Governable; origin: Origin; direction: Direction }[];
   readonly rejected: Rejection[];
   /** First settlements only, as the contract says. */
   readonly settled: Settled[];
@@ -27,7 +26,7 @@ export interface ScriptedGate extends Gate {
 
 export const TRACEPARENT = '00-11111111111111111111111111111111-2222222222222222-01';
 
-type Rule = (message: Judged, direction: Direction) => boolean | Promise<boolean>;
+type Rule = (message: Governable, direction: Direction) => boolean | Promise<boolean>;
 
 export function scriptedGate(allows: Rule = () => true): ScriptedGate {
   const decided: ScriptedGate['decided'] = [];
@@ -51,7 +50,7 @@ export function scriptedGate(allows: Rule = () => true): ScriptedGate {
       for (;;) {
         const found = settled.find((outcome) => outcome.method === method);
         if (found !== undefined) return found;
-        await new Promise<void>((resolve) => waiting.push(resolve));
+        await within(`an outcome of ${method}`, new Promise<void>((resolve) => waiting.push(resolve)));
       }
     },
     async decide(message, origin, direction): Promise<Ruling> {
@@ -62,6 +61,10 @@ export function scriptedGate(allows: Rule = () => true): ScriptedGate {
       }
       if (message.kind === 'notification') {
         return { forward: false, answer: { httpStatus: 202, body: undefined } };
+      }
+      if (message.kind === 'transport') {
+        const body = errorAnswer(null, 'denied', { detail: 'Denied.' });
+        return { forward: false, answer: { httpStatus: 405, body } };
       }
       const note = { uid: 'u', effect: 'deny', reason: 'rule' } as const;
       const body =
@@ -184,6 +187,8 @@ export interface ClientRequest {
   readonly host?: string | null;
   readonly body?: string | Uint8Array | undefined;
   readonly agent?: http.Agent;
+  /** Where it comes from, 127.0.0.1 where it does not matter. */
+  readonly localAddress?: string;
 }
 
 /** Sends a request and gives the answer as soon as its head is there. */
@@ -198,6 +203,7 @@ export async function open(port: number, request: ClientRequest = {}): Promise<h
     path,
     headers: all,
     agent: request.agent ?? false,
+    ...(request.localAddress === undefined ? {} : { localAddress: request.localAddress }),
     setHost: false,
   });
   outgoing.end(body);

@@ -1,7 +1,8 @@
 /**
  * A stdio server that does as it is told; run with `node`, never imported by a test. Settings in the environment:
  * - SCRIPT_LOG: a file that gets every byte of stdin as it came
- * - SCRIPT_PRESENCE: a loopback port that it stays connected to for as long as it lives; its first line tells who
+ * - SCRIPT_PRESENCE: a loopback port that it stays connected to for as long as it lives; its first line tells who.
+ *   When the other end closes the connection it exits, however stubborn: a test that fails leaves none behind
  * - SCRIPT_STUBBORN: ignores the end of stdin and SIGTERM
  * Requests are told apart by method, tools/call by tool: see `tools`.
  */
@@ -73,8 +74,11 @@ function answer(message: Message): void {
   }
 }
 
-if (presence !== undefined)
-  connect(Number(presence), '127.0.0.1').write(`${process.env['SCRIPT_NAME'] ?? 'child'}\n`);
+if (presence !== undefined) {
+  const socket = connect(Number(presence), '127.0.0.1');
+  socket.write(`${process.env['SCRIPT_NAME'] ?? 'child'}\n`);
+  socket.on('close', () => process.exit(1));
+}
 if (stubborn === '1') {
   process.on('SIGTERM', () => send({ method: 'notifications/message', params: { data: 'got SIGTERM' } }));
   setInterval(() => undefined, 60_000);

@@ -1,12 +1,13 @@
 /** What the tests of the stdio door share: a gate to script, a client's end of the pipes, a clock to turn. */
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { PassThrough } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { Schedule } from '../../src/proxy/stdio/child.ts';
-import type { Direction, Gate, Origin, Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
-import type { NotificationMessage, RequestMessage } from '../../src/proxy/message/message.ts';
+import type { Direction, Gate, Governable, Origin } from '../../src/proxy/gate.ts';
+import type { Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
 import type { Diagnostics } from '../../src/telemetry/diagnostics.ts';
+import { within } from './within.ts';
 
 export const SCRIPTED_SERVER = fileURLToPath(new URL('scripted-stdio-server.ts', import.meta.url));
 
@@ -18,7 +19,7 @@ export const ORIGIN: Origin = {
 };
 
 export interface Asked {
-  readonly message: RequestMessage | NotificationMessage;
+  readonly message: Governable;
   readonly origin: Origin;
   readonly direction: Direction;
 }
@@ -112,9 +113,10 @@ export class Client {
     for (;;) {
       const found = this.got.find((line) => line.includes(text));
       if (found !== undefined) return found;
-      await new Promise<void>((resolve) => {
+      const next = new Promise<void>((resolve) => {
         this.#waiting = resolve;
       });
+      await within(`a line with ${text}, after ${this.got.length} others`, next);
     }
   }
 }
@@ -150,6 +152,7 @@ export interface Presence {
   arrived(name: string): Promise<void>;
   /** Resolves when it has died. */
   gone(name: string): Promise<void>;
+  /** Ends whoever is still there. */
   close(): void;
 }
 
@@ -161,7 +164,9 @@ export async function watchPresence(): Promise<Presence> {
     map.set(name, known);
     return known;
   };
+  const sockets = new Set<Socket>();
   const server = createServer((socket) => {
+    sockets.add(socket);
     socket.on('error', () => undefined);
     socket.once('data', (data: Buffer) => {
       const name = data.toString().trim();
@@ -175,8 +180,11 @@ export async function watchPresence(): Promise<Presence> {
   const address = server.address();
   return {
     port: String(typeof address === 'object' ? address?.port : ''),
-    arrived: (name) => of(arrivals, name).promise,
-    gone: (name) => of(departures, name).promise,
-    close: () => server.close(),
+    arrived: (name) => within(`${name} has come`, of(arrivals, name).promise),
+    gone: (name) => within(`${name} has gone`, of(departures, name).promise),
+    close() {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
   };
 }

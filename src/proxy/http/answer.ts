@@ -1,11 +1,10 @@
 /** An upstream's answer that is one JSON body, on its way to the client. */
 import type { IncomingMessage } from 'node:http';
-import type { ErrorCode, ErrorDetails } from '../../errors.ts';
 import { readAnswer } from '../message/answer-reader.ts';
-import type { Outcome } from '../gate.ts';
+import type { Outcome, Rejection } from '../gate.ts';
 import { readBody } from './body.ts';
 import { fail, type Exchange, type Relay } from './exchange.ts';
-import { answerHeaders } from './headers.ts';
+import { answerHeaders, mediaType } from './headers.ts';
 import { isSuccess, statusOf } from './upstream.ts';
 
 /**
@@ -26,7 +25,10 @@ export async function relayBody(relay: Relay, exchange: Exchange, response: Inco
   }
   const judged = judgeBody(exchange, body.bytes, response);
   if (!judged.ok) {
-    relay.gate.reject({ reason: 'parse', ...judged, origin: exchange.origin, id: null });
+    const { code, details, message } = judged;
+    const { origin } = exchange;
+    const direction = 'to_client';
+    relay.gate.reject({ reason: 'parse', code, details, origin, id: null, message, direction });
     fail(relay, exchange, {
       code: 'upstream_broken',
       detail: 'not an answer',
@@ -35,16 +37,20 @@ export async function relayBody(relay: Relay, exchange: Exchange, response: Inco
     });
     return;
   }
-  ruling?.settle({ ...judged.outcome, size: body.bytes.length, httpStatus });
   const headers = answerHeaders(response.headers);
   // 204 has no body by definition, and node:http refuses a length there (RFC 9110, section 8.6).
   if (httpStatus !== 204) headers['content-length'] = String(judged.bytes.length);
-  client.writeHead(httpStatus, headers).end(judged.bytes);
+  const type = mediaType(response.headers['content-type']);
+  if (type !== undefined && judged.bytes.length > 0) headers['content-type'] = type;
+  client.writeHead(httpStatus, headers);
+  // Not before: node:http throws at what it will not send, and then the client gets no answer.
+  ruling?.settle({ ...judged.outcome, size: body.bytes.length, httpStatus });
+  client.end(judged.bytes);
 }
 
 type Judged =
   | { readonly ok: true; readonly outcome: Outcome; readonly bytes: Uint8Array }
-  | { readonly ok: false; readonly code: ErrorCode; readonly details: ErrorDetails };
+  | ({ readonly ok: false } & Pick<Rejection, 'code' | 'details' | 'message'>);
 
 /** Whether a body may go to the client, and what it says of the call. */
 function judgeBody({ message }: Exchange, bytes: Uint8Array, response: IncomingMessage): Judged {
@@ -56,14 +62,14 @@ function judgeBody({ message }: Exchange, bytes: Uint8Array, response: IncomingM
   const answer = readAnswer(bytes, { bytesMax: bytes.length });
   if (answer.kind === 'message') {
     const details = { detail: `${answer.message.method} came as the answer to a request` };
-    return { ok: false, code: 'parse_envelope', details };
+    return { ok: false, code: 'parse_envelope', details, message: answer.message };
   }
   if (answer.kind === 'refused') {
     // Error pages pass: clients take no message from them.
     if (!isSuccess(response)) return { ok: true, bytes, outcome: failed };
     // Nobody waits for a body here, so what cannot be read is left out.
     if (message?.kind !== 'request') return { ok: true, bytes: new Uint8Array(), outcome: failed };
-    return { ok: false, code: answer.code, details: answer.details };
+    return { ok: false, code: answer.code, details: answer.details, message: answer.message };
   }
   if (!isSuccess(response) && answer.outcome.status !== 'rpc_error')
     return { ok: true, bytes, outcome: failed };

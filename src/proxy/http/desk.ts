@@ -1,12 +1,15 @@
 /** One HTTP request from its first header to the end of its answer. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readAnswer } from '../message/answer-reader.ts';
+import { shown } from '../message/strict-json.ts';
+import { TRANSPORT_MESSAGES } from '../message/transport.ts';
+import { callerKey } from '../caller.ts';
 import type { Answer, Forward, Origin, Rejection } from '../gate.ts';
 import { checkHeaders } from '../message/header-check.ts';
 import { admit, type Admission, type AdmissionOptions } from './admission.ts';
 import { readBody } from './body.ts';
 import { sendJson, type GiveUp, type Relay } from './exchange.ts';
-import { ANSWER_SAFETY, clientTrace, headerValues, upstreamHeaders } from './headers.ts';
+import { ANSWER_SAFETY, clientTrace, headerValues, namesOtherCharset, upstreamHeaders } from './headers.ts';
 import { relayExchange } from './relay.ts';
 import { MESSAGE_BYTES_MAX, parseMessage, type Message, type MessageLimits } from '../message/message.ts';
 
@@ -17,6 +20,8 @@ export interface HttpDesk {
   readonly messageLimits: Partial<MessageLimits>;
   /** Requests being served. */
   readonly open: Set<Visit>;
+  /** How many of them each caller has, by callerKey. */
+  readonly callers: Map<string, number>;
   /** Once set, nothing new is forwarded. */
   closing: boolean;
 }
@@ -27,6 +32,12 @@ export interface Visit {
   readonly client: ServerResponse;
   /** Aborted with a GiveUp. */
   readonly controller: AbortController;
+  /** What is known so far of where it comes from. */
+  origin: Partial<Origin>;
+  /** Set once the visit counts for its caller. */
+  caller: string | undefined;
+  /** Whether it has been recorded that the request cannot be read. */
+  faulty: boolean;
   /** Set for a stream that has no end of its own. */
   openEnded: boolean;
   /** Resolves when the answer is sent, or given up. */
@@ -36,7 +47,16 @@ export interface Visit {
 /** Serves one request. Returns at once; the visit is in `desk.open` until it is done. */
 export function serve(desk: HttpDesk, request: IncomingMessage, client: ServerResponse): void {
   const controller = new AbortController();
-  const visit: Visit = { request, client, controller, openEnded: false, done: Promise.resolve() };
+  const visit: Visit = {
+    request,
+    client,
+    controller,
+    origin: { transport: 'tcp', clientAddress: request.socket.remoteAddress },
+    caller: undefined,
+    faulty: false,
+    openEnded: false,
+    done: Promise.resolve(),
+  };
   const gone: GiveUp = 'client_closed';
   client.on('close', () => {
     if (!client.writableFinished) controller.abort(gone);
@@ -46,11 +66,28 @@ export function serve(desk: HttpDesk, request: IncomingMessage, client: ServerRe
   desk.open.add(visit);
   visit.done = handle(desk, visit)
     .catch((error: unknown) => {
-      desk.relay.diagnostics.error(`an HTTP request failed inside the proxy: ${String(error)}`);
+      desk.relay.throttle.say('error', 'inside', `an HTTP request failed inside the proxy: ${String(error)}`);
       client.destroy();
     })
     .then(() => taken(visit))
-    .finally(() => desk.open.delete(visit));
+    .finally(() => leave(desk, visit));
+}
+
+/** @returns false where the caller has its share of requests open already */
+function enter({ callers, relay }: HttpDesk, visit: Visit, caller: string): boolean {
+  const count = callers.get(caller) ?? 0;
+  if (count >= relay.limits.callerExchangesMax) return false;
+  callers.set(caller, count + 1);
+  visit.caller = caller;
+  return true;
+}
+
+function leave({ open, callers }: HttpDesk, visit: Visit): void {
+  open.delete(visit);
+  if (visit.caller === undefined) return;
+  const count = (callers.get(visit.caller) ?? 0) - 1;
+  if (count > 0) callers.set(visit.caller, count);
+  else callers.delete(visit.caller);
 }
 
 /** Resolves when the client has been sent all of its answer, or has lost its connection. */
@@ -72,9 +109,9 @@ async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
   const { request, client } = visit;
   for (const [name, value] of Object.entries(ANSWER_SAFETY)) client.setHeader(name, value);
   if (desk.closing) client.setHeader('connection', 'close');
-  const { exchangesMax } = desk.relay.limits;
+  const { exchangesMax, callerExchangesMax } = desk.relay.limits;
   if (desk.open.size > exchangesMax) {
-    const origin = { transport: 'tcp', clientAddress: request.socket.remoteAddress } as const;
+    const { origin } = visit;
     refuse(desk, visit, { reason: 'limit', code: 'busy', details: { max: exchangesMax }, origin, id: null });
     return;
   }
@@ -85,9 +122,33 @@ async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
     return;
   }
   allowPage(visit);
-  if (admission.kind === 'preflight') answerPreflight(visit);
-  else if (admission.method === 'POST') await servePost(desk, visit, admission);
-  else await serveOther(desk, visit, admission);
+  if (admission.kind === 'preflight') {
+    answerPreflight(visit);
+    return;
+  }
+  const { method, origin } = admission;
+  visit.origin = origin;
+  const caller = callerKey(origin);
+  if (!enter(desk, visit, caller)) {
+    const details = { max: callerExchangesMax };
+    refuse(desk, visit, { reason: 'limit', code: 'caller_busy', details, origin, id: null });
+  } else if (!isOwnSession(desk, origin, caller)) {
+    refuse(desk, visit, {
+      reason: 'identity_invalid',
+      code: 'session_foreign',
+      details: {},
+      origin,
+      id: null,
+    });
+  } else if (method === 'POST') {
+    await servePost(desk, visit, admission);
+  } else {
+    await serveOther(desk, visit, { ...admission, method });
+  }
+}
+
+function isOwnSession({ relay }: HttpDesk, { server, sessionId }: Origin, caller: string): boolean {
+  return sessionId === undefined || relay.sessions.admits(server.name, sessionId, caller);
 }
 
 type Admitted = Admission & { readonly kind: 'admitted' };
@@ -98,11 +159,12 @@ async function servePost(desk: HttpDesk, visit: Visit, admitted: Admitted): Prom
   const read = await readMessage(desk, request);
   if (read === undefined) {
     // The client went before its message was whole: there is nothing to decide, and nobody to tell.
+    recordHalf(desk, visit);
     visit.client.destroy();
     return;
   }
   if (!read.ok) {
-    refuse(desk, visit, { reason: 'parse', ...read.refusal, origin });
+    refuse(desk, visit, { reason: 'parse', ...read.refusal, origin, direction: 'to_upstream' });
     return;
   }
   const { message } = read;
@@ -112,9 +174,8 @@ async function servePost(desk: HttpDesk, visit: Visit, admitted: Admitted): Prom
     return;
   }
   if (message.kind === 'response') {
-    // We have answered this one ourselves; the upstream must not hear a second opinion.
-    if (settleResponse(desk, origin, message) === 'refused')
-      sendJson(visit.client, { httpStatus: 202, body: undefined });
+    // As a server would that has no use for it: the client must not take it for an error of its own.
+    if (!settleResponse(desk, origin, message)) sendJson(visit.client, { httpStatus: 202, body: undefined });
     else await forward(desk, visit, { ...admitted, message, ruling: undefined });
     return;
   }
@@ -125,15 +186,38 @@ async function servePost(desk: HttpDesk, visit: Visit, admitted: Admitted): Prom
   else await forward(desk, visit, { upstream, origin, method: 'POST', message, ruling });
 }
 
-/** GET opens a stream of the session, DELETE ends the session. Neither holds a message that could be decided. */
-async function serveOther(desk: HttpDesk, visit: Visit, admitted: Admitted): Promise<void> {
+function recordHalf({ relay, closing }: HttpDesk, visit: Visit): void {
+  if (visit.faulty) return;
+  visit.faulty = true;
+  const { origin } = visit;
+  const details = { detail: 'its body ended too early' };
+  relay.gate.reject(
+    closing
+      ? { reason: 'shutdown', code: 'shutdown', details: {}, origin, id: null }
+      : { reason: 'parse', code: 'http_malformed', details, origin, id: null },
+  );
+}
+
+type Bodiless = Admitted & { readonly method: 'GET' | 'DELETE' };
+
+/** GET opens a stream of the session, DELETE ends the session. */
+async function serveOther(desk: HttpDesk, visit: Visit, admitted: Bodiless): Promise<void> {
   const { origin, method } = admitted;
   if (desk.closing) {
     refuse(desk, visit, { reason: 'shutdown', code: 'shutdown', details: {}, origin, id: null });
     return;
   }
   visit.openEnded = method === 'GET';
-  await forward(desk, visit, { ...admitted, message: undefined, ruling: undefined });
+  const ruling = await desk.relay.gate.decide(TRANSPORT_MESSAGES[method], origin, 'to_upstream');
+  if (ruling.forward) {
+    await forward(desk, visit, { ...admitted, message: undefined, ruling });
+    return;
+  }
+  if (ruling.answer.httpStatus === 405) {
+    const others = METHODS.split(', ').filter((other) => other !== method);
+    visit.client.setHeader('allow', others.join(', '));
+  }
+  sendAnswer(visit, ruling.answer);
 }
 
 interface Passed extends Pick<Admitted, 'upstream' | 'origin' | 'method'> {
@@ -160,7 +244,7 @@ async function forward(desk: HttpDesk, visit: Visit, passed: Passed): Promise<vo
 
 type Read =
   | { readonly ok: true; readonly message: Message }
-  | { readonly ok: false; readonly refusal: Pick<Rejection, 'code' | 'details' | 'id'> };
+  | { readonly ok: false; readonly refusal: Pick<Rejection, 'code' | 'details' | 'id' | 'message'> };
 
 /**
  * Every body is read as a message, whatever its Content-Type says: upstreams differ in what they make of that
@@ -178,6 +262,8 @@ async function readMessage(desk: HttpDesk, request: IncomingMessage): Promise<Re
       details: { detail: 'the body is compressed, which is not accepted' },
     });
   }
+  const [type = ''] = headerValues(request.rawHeaders, 'content-type');
+  if (namesOtherCharset(type)) return refused({ code: 'content_type', details: { value: shown(type) } });
   const max = Math.min(desk.messageLimits.bytesMax ?? MESSAGE_BYTES_MAX.default, MESSAGE_BYTES_MAX.maximum);
   const body = await readBody(request, max);
   if (!body.ok) return body.why === 'size' ? refused({ code: 'parse_size', details: { max } }) : undefined;
@@ -187,26 +273,41 @@ async function readMessage(desk: HttpDesk, request: IncomingMessage): Promise<Re
   const check = checkHeaders(request.rawHeaders, message);
   if (check.ok) return { ok: true, message };
   const id = message.kind === 'request' ? message.id : null;
-  return { ok: false, refusal: { code: 'header_mismatch', details: { header: check.header }, id } };
+  const glimpse = message.kind === 'response' ? undefined : message;
+  return {
+    ok: false,
+    refusal: { code: 'header_mismatch', details: { header: check.header }, id, message: glimpse },
+  };
 }
 
-/** Records what the client answered to a request of the upstream's, which came to it on a stream. */
+/**
+ * Records what the client answered to a request of the upstream's, which came to it on a stream. One that answers
+ * nothing we know of is dropped and recorded: it could stand for an answer to what policy has refused. That goes
+ * for a second answer too, and for one to a request from before we were started.
+ * @returns whether it may go on
+ */
 function settleResponse(
-  desk: HttpDesk,
-  { server, sessionId }: Origin,
+  { relay }: HttpDesk,
+  origin: Origin,
   { id, bytes }: Message & { kind: 'response' },
-): 'refused' | 'open' {
-  if (id === null) return 'open';
-  const held = desk.relay.pending.take({ direction: 'to_client', server: server.name, sessionId, id });
-  if (held === 'refused') return 'refused';
+): boolean {
+  const { server, sessionId } = origin;
+  const key = { direction: 'to_client', server: server.name, caller: callerKey(origin), sessionId } as const;
+  const held = id === null ? undefined : relay.pending.take({ ...key, id });
+  if (held === undefined) {
+    const details = { id: id === null ? 'null' : shown(id.json) };
+    const direction = 'to_upstream';
+    relay.gate.reject({ reason: 'parse', code: 'response_unasked', details, origin, id, direction });
+    return false;
+  }
   const read = readAnswer(bytes);
   const outcome = read.kind === 'response' ? read.outcome : { status: 'unknown' as const };
-  held?.settle({ ...outcome, size: bytes.length });
-  // One that we know nothing of passes: we may have been started again since it was asked.
-  return 'open';
+  held.settle({ ...outcome, size: bytes.length });
+  return true;
 }
 
-const METHODS = 'POST, GET, DELETE';
+/** Value of an Allow header. */
+export const METHODS = 'POST, GET, DELETE';
 
 function refuse(desk: HttpDesk, visit: Visit, rejection: Rejection): void {
   const answer = desk.relay.gate.reject(rejection);

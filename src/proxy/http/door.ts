@@ -7,6 +7,7 @@ import { VerdictError } from '../../errors.ts';
 import type { HttpCredentials } from '../../identity/authenticate.ts';
 import type { Authentication } from '../../identity/identity.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
+import { createThrottle } from '../../telemetry/throttle.ts';
 import type { Gate } from '../gate.ts';
 import { serve, type HttpDesk } from './desk.ts';
 import type { GiveUp } from './exchange.ts';
@@ -14,6 +15,8 @@ import { httpLimits, type HttpLimits } from './limits.ts';
 import { createUpstreamClient, errorCode, type HttpUpstream } from './upstream.ts';
 import type { MessageLimits } from '../message/message.ts';
 import { createPending } from '../pending.ts';
+import { createSessions } from './sessions.ts';
+import { watchWire } from './wire-fault.ts';
 
 export interface HttpDoorOptions {
   readonly gate: Gate;
@@ -47,8 +50,10 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   const limits = httpLimits(options.limits);
   const pending = createPending(limits.pendingMax);
   const upstreams = createUpstreamClient(limits);
+  const sessions = createSessions(limits.sessionsMax);
+  const throttle = createThrottle(diagnostics);
   const desk: HttpDesk = {
-    relay: { gate, upstreams, pending, limits, diagnostics },
+    relay: { gate, upstreams, pending, sessions, limits, throttle },
     admission: {
       servers: options.servers,
       authenticate: options.authenticate,
@@ -60,11 +65,13 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     },
     messageLimits: options.messageLimits ?? {},
     open: new Set(),
+    callers: new Map(),
     closing: false,
   };
   const server = createHttpServer(limits, (request, client) => {
     serve(desk, request, client);
   });
+  watchWire(server, desk);
   const shut = async (deadlineMs: number): Promise<void> => {
     desk.closing = true;
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
@@ -73,6 +80,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     await stopped;
     pending.close();
     upstreams.close();
+    throttle.flush();
   };
   let closed: Promise<void> | undefined;
   return {

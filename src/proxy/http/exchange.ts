@@ -1,21 +1,24 @@
 /** One request of a client on its way to an upstream and back, and all the ways in which that can end early. */
 import type { ServerResponse } from 'node:http';
 import { errorRow, type ErrorCode, type ErrorDetails } from '../../errors.ts';
-import type { Diagnostics } from '../../telemetry/diagnostics.ts';
+import type { Throttle } from '../../telemetry/throttle.ts';
 import { errorAnswer } from '../message/answer.ts';
 import type { Forward, Gate, Origin } from '../gate.ts';
 import type { HttpLimits } from './limits.ts';
 import type { HttpUpstream, UpstreamClient } from './upstream.ts';
 import type { Message } from '../message/message.ts';
 import type { Pending } from '../pending.ts';
+import type { Sessions } from './sessions.ts';
 
 /** What all exchanges of a door share. */
 export interface Relay {
   readonly gate: Gate;
   readonly upstreams: UpstreamClient;
   readonly pending: Pending;
+  readonly sessions: Sessions;
   readonly limits: HttpLimits;
-  readonly diagnostics: Diagnostics;
+  /** Says what a peer can make us say without end. */
+  readonly throttle: Throttle;
 }
 
 /** Why an exchange is given up before its end; the reason of `Exchange.signal`. */
@@ -30,7 +33,7 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>;
   /** What is POSTed: its bytes go out as they came in. */
   readonly message: Message | undefined;
-  /** What the gate said of the message; none for GET, DELETE and responses. */
+  /** What the gate said of the message or the method; none for responses, which it has let through before. */
   readonly ruling: Forward | undefined;
   readonly client: ServerResponse;
   /** A stream without an end of its own, which the door ends when it closes. */
@@ -58,7 +61,8 @@ export function fail(relay: Relay, exchange: Exchange, failure: Failure): void {
     errorType: failure.errorType,
     httpStatus: failure.httpStatus,
   });
-  relay.diagnostics.warn(`server ${upstream.name}: ${failure.code}: ${failure.detail}`);
+  const where = `server ${upstream.name}: ${failure.code}`;
+  relay.throttle.say('warn', where, `${where}: ${failure.detail}`);
   if (client.headersSent) {
     // Half an answer must not look like a whole one.
     client.destroy();

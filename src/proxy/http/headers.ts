@@ -11,14 +11,20 @@ export interface TraceHeaders {
 }
 
 /** From the client to the upstream, besides `mcp-*`. Never Authorization or Cookie: they were meant for us. */
-const TO_UPSTREAM = new Set(['accept', 'content-type', 'last-event-id']);
+const TO_UPSTREAM = new Set(['accept', 'last-event-id']);
 
 /**
- * From the upstream to the client, besides `mcp-*`. `www-authenticate` stays behind because it challenges the
+ * The fields of MCP. An underscore only where a parameter's name may hold one: servers that hand fields on as
+ * variables (CGI, WSGI) read `mcp-session_id` as `mcp-session-id`.
+ */
+const MCP = /^mcp-(?:[a-z0-9-]+|param-[a-z0-9_.-]+)$/;
+
+/**
+ * From the upstream to the client, besides `mcp-*`. The content type is made anew (mediaType). `www-authenticate` stays behind because it challenges the
  * credentials that we hold, not the client's: a client that followed it would fetch, and then send to us, a token
  * for another resource. `set-cookie` stays behind because cookies belong to whoever holds that connection: us.
  */
-const TO_CLIENT = ['content-type', 'cache-control', 'retry-after', 'allow'];
+const TO_CLIENT = ['cache-control', 'retry-after', 'allow'];
 
 /** Framing and coding are ours, whatever the configuration adds: the body must arrive as it was judged. */
 const OURS = new Set([
@@ -26,6 +32,7 @@ const OURS = new Set([
   'connection',
   'content-encoding',
   'content-length',
+  'content-type',
   'expect',
   'keep-alive',
   'te',
@@ -54,8 +61,10 @@ export function headerValues(rawHeaders: readonly string[], name: string): strin
 export function duplicatedHeader(rawHeaders: readonly string[]): string | undefined {
   const seen = new Set<string>();
   for (const [name] of pairs(rawHeaders)) {
-    if (seen.has(name) && (SINGLE.has(name) || name.startsWith('mcp-'))) return name;
-    seen.add(name);
+    // As a server reads it that makes a variable of it.
+    const read = name.startsWith('mcp-') ? name.replaceAll('_', '-') : name;
+    if (seen.has(read) && (SINGLE.has(read) || read.startsWith('mcp-'))) return name;
+    seen.add(read);
   }
   return undefined;
 }
@@ -68,7 +77,7 @@ export function upstreamHeaders(
 ): Record<string, string> {
   const headers: Record<string, string> = {};
   for (const [name, value] of pairs(rawHeaders)) {
-    if (!TO_UPSTREAM.has(name) && !name.startsWith('mcp-')) continue;
+    if (!TO_UPSTREAM.has(name) && !MCP.test(name)) continue;
     const before = headers[name];
     headers[name] = before === undefined ? value : `${before}, ${value}`;
   }
@@ -80,10 +89,7 @@ export function ownHeaders(
   session: { readonly sessionId?: string | undefined; readonly protocolVersion?: string | undefined },
   added: Headers,
 ): Record<string, string> {
-  const headers: Record<string, string> = {
-    accept: 'application/json, text/event-stream',
-    'content-type': 'application/json',
-  };
+  const headers: Record<string, string> = { accept: 'application/json, text/event-stream' };
   if (session.sessionId !== undefined) headers['mcp-session-id'] = session.sessionId;
   if (session.protocolVersion !== undefined) headers['mcp-protocol-version'] = session.protocolVersion;
   return withOurs(headers, added, undefined);
@@ -93,10 +99,24 @@ export function ownHeaders(
 export function answerHeaders(headers: IncomingHttpHeaders): Record<string, string> {
   const kept: Record<string, string> = {};
   for (const [name, value] of Object.entries(headers)) {
-    if (typeof value === 'string' && (TO_CLIENT.includes(name) || name.startsWith('mcp-')))
-      kept[name] = value;
+    if (typeof value === 'string' && (TO_CLIENT.includes(name) || MCP.test(name))) kept[name] = value;
   }
   return kept;
+}
+
+/**
+ * The type of a body without its parameters: with a charset, a client would read another text than we did.
+ * Undefined where there is none.
+ */
+export function mediaType(contentType: string | undefined): string | undefined {
+  const type = contentType?.split(/[;,]/, 1)[0]?.trim().toLowerCase() ?? '';
+  if (!/^[a-z0-9.+-]+\/[a-z0-9.+-]+$/.test(type)) return undefined;
+  return type.startsWith('text/') ? `${type}; charset=utf-8` : type;
+}
+
+/** Whether a content type names a charset but UTF-8, or names it in a way that only some would understand. */
+export function namesOtherCharset(contentType: string): boolean {
+  return /charset/i.test(contentType.replace(/;\s*charset\s*=\s*(?:utf-?8|"utf-?8")\s*(?=;|$)/i, ''));
 }
 
 /**

@@ -13,9 +13,13 @@ export const HTTP_LIMITS = {
   /** Bytes of a client's header section. */
   headerBytesMax: { default: 32_768, maximum: 65_536 },
   /** Requests that are served at one moment, open streams included. */
-  exchangesMax: { default: 1_000, maximum: 100_000 },
+  exchangesMax: { default: 2_048, maximum: 100_000 },
+  /** The same of one caller. Where it is not set, it is at most a quarter of `exchangesMax`. */
+  callerExchangesMax: { default: 512, maximum: 100_000 },
   /** Messages whose answer may come on another connection (pending.ts). */
   pendingMax: { default: 10_000, maximum: 1_000_000 },
+  /** Sessions whose owner is remembered (sessions.ts). */
+  sessionsMax: { default: 10_000, maximum: 1_000_000 },
   /** Bytes of one message from an upstream: a JSON body or one event of a stream. */
   answerBytesMax: { default: 10 * 1024 * 1024, maximum: 64 * 1024 * 1024 },
 } as const satisfies Record<string, Limit>;
@@ -28,6 +32,8 @@ export type HttpLimits = Readonly<Record<LimitName, number>>;
 export function httpLimits(given: Partial<HttpLimits> = {}): HttpLimits {
   const limit = (name: LimitName): number => limitOf(name, HTTP_LIMITS[name], given[name]);
   const bodyTimeoutMs = limit('bodyTimeoutMs');
+  const exchangesMax = limit('exchangesMax');
+  const quarter = Math.ceil(exchangesMax / 4);
   return {
     // Headers are part of the request, so they cannot take longer than all of it.
     headersTimeoutMs: Math.min(limit('headersTimeoutMs'), bodyTimeoutMs),
@@ -35,8 +41,13 @@ export function httpLimits(given: Partial<HttpLimits> = {}): HttpLimits {
     keepAliveTimeoutMs: limit('keepAliveTimeoutMs'),
     connectTimeoutMs: limit('connectTimeoutMs'),
     headerBytesMax: limit('headerBytesMax'),
-    exchangesMax: limit('exchangesMax'),
+    exchangesMax,
+    callerExchangesMax:
+      given.callerExchangesMax === undefined
+        ? Math.min(HTTP_LIMITS.callerExchangesMax.default, quarter)
+        : limit('callerExchangesMax'),
     pendingMax: limit('pendingMax'),
+    sessionsMax: limit('sessionsMax'),
     answerBytesMax: limit('answerBytesMax'),
   };
 }

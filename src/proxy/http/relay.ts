@@ -1,9 +1,10 @@
 /** The way of a request that may go on: to the upstream, and the answer back in the form that it has. */
 import type { IncomingMessage } from 'node:http';
+import { callerKey } from '../caller.ts';
 import { relayBody } from './answer.ts';
 import { fail, type Exchange, type Failure, type Relay } from './exchange.ts';
 import { relayStream } from './stream.ts';
-import { isSuccess, statusOf } from './upstream.ts';
+import { errorCode, isSuccess, statusOf } from './upstream.ts';
 
 /** Sends a request on and its answer back. Never rejects; the client has an answer or a closed connection after. */
 export async function relayExchange(relay: Relay, exchange: Exchange): Promise<void> {
@@ -23,12 +24,28 @@ export async function relayExchange(relay: Relay, exchange: Exchange): Promise<v
     fail(relay, exchange, { ...refusal, httpStatus: response.statusCode });
     return;
   }
-  const ended = method === 'DELETE' && isSuccess(response);
-  if (ended && exchange.origin.sessionId !== undefined) {
-    relay.pending.endSession(upstream.name, exchange.origin.sessionId);
+  if (isSuccess(response)) followSession(relay, exchange, response);
+  try {
+    if (isEventStream(response)) await relayStream(relay, exchange, response);
+    else await relayBody(relay, exchange, response);
+  } catch (error) {
+    // Such as a header that node:http has read but will not write.
+    response.destroy();
+    const code = errorCode(error);
+    fail(relay, exchange, { code: 'upstream_broken', detail: code, errorType: code });
   }
-  if (isEventStream(response)) await relayStream(relay, exchange, response);
-  else await relayBody(relay, exchange, response);
+}
+
+/** Takes note of a session that begins or ends with this answer. */
+function followSession(relay: Relay, exchange: Exchange, response: IncomingMessage): void {
+  const { origin, upstream, method, message } = exchange;
+  const given = response.headers['mcp-session-id'];
+  if (message?.kind === 'request' && message.method === 'initialize' && typeof given === 'string') {
+    relay.sessions.bind(upstream.name, given, callerKey(origin));
+  }
+  if (method !== 'DELETE' || origin.sessionId === undefined) return;
+  relay.pending.endSession(upstream.name, origin.sessionId);
+  relay.sessions.end(upstream.name, origin.sessionId);
 }
 
 /** An answer that cannot be passed on whatever it holds: a redirect, or one that we cannot look into. */
@@ -37,6 +54,9 @@ function unusable(response: IncomingMessage): Pick<Failure, 'code' | 'detail' | 
   if (status >= 300 && status < 400) {
     // Followed, it would carry our credentials to wherever the upstream points.
     return { code: 'upstream_redirect', detail: String(status), errorType: String(status) };
+  }
+  if (status < 200 || status > 599) {
+    return { code: 'upstream_broken', detail: `its status is ${status}`, errorType: 'http_status' };
   }
   const coding = response.headers['content-encoding'] ?? 'identity';
   if (coding.toLowerCase() === 'identity') return undefined;

@@ -2,13 +2,16 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { errorText } from '../../errors.ts';
+import { errorAnswer } from '../message/answer.ts';
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
-import type { Origin } from '../gate.ts';
+import { callerKey } from '../caller.ts';
+import type { Forward, Origin, Rejection } from '../gate.ts';
 import { fail, type Exchange, type Relay } from './exchange.ts';
 import { answerHeaders, ownHeaders } from './headers.ts';
 import { errorCode, statusOf } from './upstream.ts';
 import type { Id, NotificationMessage, RequestMessage } from '../message/message.ts';
 import type { PendingKey } from '../pending.ts';
+import { frameEvent, isAmbiguous } from '../message/sse-frame.ts';
 import { createSseSplitter, type SseEvent } from '../message/sse.ts';
 
 /** How long an upstream may take to accept our answer to a request of its own. */
@@ -25,6 +28,8 @@ interface Stream {
   answered: boolean;
   /** Whether events have ids, so that the client may resume the stream with a GET. */
   resumable: boolean;
+  /** What the upstream has asked outside of a session: only while the stream is open can it be told from the rest. */
+  readonly asked: Map<PendingKey, Forward>;
   /** The last refusal that we sent to the upstream; the next one waits for it. */
   refusal: Promise<void>;
 }
@@ -45,6 +50,7 @@ export async function relayStream(
     httpStatus: statusOf(response),
     answered: exchange.message?.kind !== 'request',
     resumable: false,
+    asked: new Map(),
     refusal: Promise.resolve(),
   };
   client.writeHead(stream.httpStatus, {
@@ -67,6 +73,8 @@ export async function relayStream(
       breakOff(stream, errorCode(error));
     }
     return;
+  } finally {
+    for (const [key, ruling] of stream.asked) relay.pending.forget(key, ruling);
   }
   endOf(stream);
   client.end();
@@ -91,51 +99,76 @@ async function passEvents(stream: Stream, response: IncomingMessage): Promise<vo
 async function judgeEvent(stream: Stream, event: SseEvent): Promise<Uint8Array | undefined> {
   if (event.id !== undefined && event.id !== '') stream.resumable = true;
   // A comment, a retry time, or the event that only gives the client an id to resume from.
-  if (event.data === undefined || event.data === '') return event.bytes;
+  if (event.data === undefined || event.data === '') return frameEvent(event);
   const data = Buffer.from(event.data);
   const read = readAnswer(data, { bytesMax: data.length });
-  if (read.kind === 'response') {
-    settleResponse(stream, read, data.length);
-    return event.bytes;
+  if (read.kind === 'refused') return drop(stream, event, read);
+  if (isAmbiguous(event.data)) return dropAmbiguous(stream, event, read);
+  if (read.kind === 'message') {
+    return (await judgeMessage(stream, read.message)) ? frameEvent(event) : hole(event);
   }
-  if (read.kind === 'message') return (await judgeMessage(stream, read.message)) ? event.bytes : hole(event);
-  const { code, details } = read;
-  const { relay, origin } = stream;
-  relay.gate.reject({ reason: 'parse', code, details, origin, id: null });
-  const why = errorText(code, details);
-  relay.diagnostics.warn(`server ${origin.server.name}: an event was not passed on: ${why}`);
+  settleResponse(stream, read, data.length);
+  return frameEvent(event);
+}
+
+/** Records an event that is not passed on. */
+function drop(
+  { relay, origin }: Stream,
+  event: SseEvent,
+  { code, details, message }: Pick<Rejection, 'code' | 'details' | 'message'>,
+): Uint8Array | undefined {
+  relay.gate.reject({ reason: 'parse', code, details, origin, id: null, message, direction: 'to_client' });
+  const where = `server ${origin.server.name}: an event was not passed on`;
+  relay.throttle.say('warn', where, `${where}: ${errorText(code, details)}`);
   return hole(event);
 }
 
+function dropAmbiguous(stream: Stream, event: SseEvent, read: Read): Uint8Array | undefined {
+  const message = read.kind === 'message' ? read.message : undefined;
+  const left = drop(stream, event, { code: 'event_ambiguous', details: {}, message });
+  if (read.kind === 'message' || !answersOurs(stream, read.id)) return left;
+  // Somebody waits for this one, and no other will come.
+  const { exchange, httpStatus, origin } = stream;
+  stream.answered = true;
+  exchange.ruling?.settle({ status: 'transport_error', errorType: 'event_ambiguous', httpStatus });
+  const details = { server: origin.server.name, detail: errorText('event_ambiguous') };
+  const data = Buffer.from(errorAnswer(read.id, 'upstream_broken', details)).toString();
+  return frameEvent({ ...event, data });
+}
+
 /** What stands for an event that is not passed on: its id, so that a client resumes after it and not before. */
-function hole(event: SseEvent): Uint8Array | undefined {
-  return event.id === undefined ? undefined : Buffer.from(`id: ${event.id}\n\n`);
+function hole({ id, retry, ended }: SseEvent): Uint8Array | undefined {
+  return frameEvent({ data: undefined, id, retry, ended, filled: false });
+}
+
+type Read = Exclude<ReadAnswer, { kind: 'refused' }>;
+
+/** Whether an id is that of the request that the stream answers. */
+function answersOurs({ exchange: { message } }: Stream, id: Id | null): boolean {
+  return message?.kind === 'request' && message.id.json === id?.json;
 }
 
 function settleResponse(stream: Stream, read: ReadAnswer & { kind: 'response' }, size: number): void {
   const { exchange, relay, httpStatus } = stream;
   if (read.id === null) return;
   const outcome = { ...read.outcome, size, httpStatus };
-  if (exchange.message?.kind === 'request' && exchange.message.id.json === read.id.json) {
+  if (answersOurs(stream, read.id)) {
     stream.answered = true;
     exchange.ruling?.settle(outcome);
     return;
   }
   // A resumed stream brings the answer to a call whose own stream has ended.
-  const held = relay.pending.take(keyOf(stream, 'to_upstream', read.id));
-  if (held !== undefined && held !== 'refused') held.settle(outcome);
+  relay.pending.take(keyOf(stream, 'to_upstream', read.id))?.settle(outcome);
 }
 
 /** Has a server's own request or notification decided. @returns whether the client may see it */
 async function judgeMessage(stream: Stream, message: RequestMessage | NotificationMessage): Promise<boolean> {
   const { relay, origin } = stream;
   const ruling = await relay.gate.decide(message, origin, 'to_client');
-  const key = message.kind === 'request' ? keyOf(stream, 'to_client', message.id) : undefined;
   if (ruling.forward) {
-    if (key !== undefined) relay.pending.hold(key, ruling);
+    if (message.kind === 'request') awaitAnswer(stream, message.id, ruling);
     return true;
   }
-  if (key !== undefined) relay.pending.refuse(key);
   const { body } = ruling.answer;
   if (body !== undefined) {
     // One at a time: the stream need not wait for the first, but cannot make us open connections without end.
@@ -143,6 +176,12 @@ async function judgeMessage(stream: Stream, message: RequestMessage | Notificati
     stream.refusal = sendRefusal(stream, body);
   }
   return false;
+}
+
+function awaitAnswer(stream: Stream, id: Id, ruling: Forward): void {
+  const key = keyOf(stream, 'to_client', id);
+  stream.relay.pending.hold(key, ruling);
+  if (key.sessionId === undefined) stream.asked.set(key, ruling);
 }
 
 /** Gives the upstream our answer to a request that its client never sees. Never rejects. */
@@ -157,7 +196,8 @@ async function sendRefusal({ relay, exchange, origin }: Stream, body: Uint8Array
     sent.response.resume();
     return;
   }
-  relay.diagnostics.warn(`server ${upstream.name}: a refusal could not be sent: ${sent.code}`);
+  const where = `server ${upstream.name}: a refusal could not be sent`;
+  relay.throttle.say('warn', where, `${where}: ${sent.code}`);
 }
 
 /** A stream that ended in good order, with or without the answer to our request. */
@@ -166,8 +206,12 @@ function endOf(stream: Stream): void {
   const { message, ruling } = exchange;
   if (stream.answered || message?.kind !== 'request' || ruling === undefined) return;
   // Servers may close a stream early and let the client poll (MCP 2025-11-25, SEP-1699).
-  if (stream.resumable) relay.pending.hold(keyOf(stream, 'to_upstream', message.id), ruling);
-  else ruling.settle({ status: 'transport_error', errorType: 'no_answer', httpStatus: stream.httpStatus });
+  const { resumable, httpStatus } = stream;
+  const key = keyOf(stream, 'to_upstream', message.id);
+  if (!resumable) ruling.settle({ status: 'transport_error', errorType: 'no_answer', httpStatus });
+  else if (key.sessionId !== undefined) relay.pending.hold(key, ruling);
+  // Clients number their calls from one: without a session the answer on another stream could be anybody's.
+  else ruling.settle({ status: 'unknown', errorType: 'no_answer', httpStatus });
 }
 
 function breakOff({ relay, exchange, httpStatus }: Stream, errorType: string): void {
@@ -175,5 +219,6 @@ function breakOff({ relay, exchange, httpStatus }: Stream, errorType: string): v
 }
 
 function keyOf({ origin }: Stream, direction: PendingKey['direction'], id: Id): PendingKey {
-  return { direction, server: origin.server.name, sessionId: origin.sessionId, id };
+  const { server, sessionId } = origin;
+  return { direction, server: server.name, caller: callerKey(origin), sessionId, id };
 }

@@ -56,6 +56,9 @@ export function createUpstreamClient(options: { readonly connectTimeoutMs: numbe
   };
 }
 
+/** Ours and not the client's: with a charset, the upstream would read another text than we did. */
+const JSON_BODY = { 'content-type': 'application/json' };
+
 interface Agents {
   readonly http: http.Agent;
   readonly https: https.Agent;
@@ -72,7 +75,7 @@ function send(request: UpstreamRequest, agents: Agents, connectTimeoutMs: number
     try {
       const options: https.RequestOptions = {
         method,
-        headers: body === undefined ? headers : { ...headers, 'content-length': body.length },
+        headers: body === undefined ? headers : { ...headers, ...JSON_BODY, 'content-length': body.length },
         agent: secure ? agents.https : agents.http,
         signal,
       };
@@ -80,6 +83,12 @@ function send(request: UpstreamRequest, agents: Agents, connectTimeoutMs: number
       // Stays for good: after the answer has begun, a broken connection is reported there and here.
       outgoing.on('error', failed);
       outgoing.on('response', (response) => resolve({ ok: true, response }));
+      // Nothing was asked for that an upstream could switch to.
+      outgoing.on('upgrade', (_, socket) => {
+        socket.destroy();
+        resolve({ ok: false, code: 'upgrade', connected: true });
+      });
+      outgoing.on('close', () => failed(undefined));
       outgoing.on('socket', (socket) => {
         // Fires also for a kept connection, which stands already.
         watchConnect(socket, { secure, connectTimeoutMs, onConnect: () => (connection.connected = true) });

@@ -205,7 +205,9 @@ function answerableId(envelope: Envelope): Id | null {
 /** Of an envelope that is good but for its params. */
 function glimpse(envelope: Envelope): Glimpse | undefined {
   const method = envelope.get('method');
-  return typeof method === 'string' ? { method, call: glimpseCall(method, envelope.get('params')) } : undefined;
+  return typeof method === 'string'
+    ? { method, call: glimpseCall(method, envelope.get('params')) }
+    : undefined;
 }
 
 function malformed(detail: string): VerdictError {

@@ -1,17 +1,19 @@
 /**
- * Server-sent events, split as they come in, each with the very bytes it was sent as (WHATWG HTML, server-sent
- * events, "parsing an event stream"). Nothing is held back once an event has ended, and nothing is lost: the bytes
- * of all events are the bytes of the stream.
+ * Server-sent events, split as they come in (WHATWG HTML, server-sent events, "parsing an event stream"). Nothing
+ * is held back once an event has ended. What a client gets of them is made anew (sse-frame.ts).
  */
 import { VerdictError } from '../../errors.ts';
 
 export interface SseEvent {
-  /** As sent, with the blank line; comments, `retry:` and unknown fields are in here only. */
-  readonly bytes: Uint8Array;
   /** The data lines, joined by LF; undefined where there was none, so that no client sees an event. */
   readonly data: string | undefined;
   readonly event?: string | undefined;
   readonly id?: string | undefined;
+  readonly retry?: string | undefined;
+  /** Whether there was any line: a comment or an unknown field is one. */
+  readonly filled: boolean;
+  /** Whether its blank line has come; false at most for the last event of a stream. */
+  readonly ended: boolean;
 }
 
 export interface SseOptions {
@@ -21,7 +23,7 @@ export interface SseOptions {
 
 export interface SseSplitter {
   /**
-   * The events that end in this chunk. May return parts of `chunk` itself, which must not be changed afterwards.
+   * The events that end in this chunk.
    * @throws VerdictError `parse_size` for an event that is too large, but only once the events before it have
    *   been returned; from then on always
    */
@@ -66,7 +68,7 @@ class Splitter implements SseSplitter {
       if (byte === CR && chunk[at + 1] === LF) at += 1;
       this.#keep(chunk.subarray(start, at + 1));
       start = at + 1;
-      if (!this.#overflowed) events.push(this.#take());
+      if (!this.#overflowed) events.push(this.#take(true));
     }
     this.#keep(chunk.subarray(start));
     if (events.length === 0) this.#refuseOverflow();
@@ -75,13 +77,13 @@ class Splitter implements SseSplitter {
 
   end(): SseEvent[] {
     this.#refuseOverflow();
-    return this.#size > 0 ? [this.#take()] : [];
+    return this.#size > 0 ? [this.#take(false)] : [];
   }
 
   #endsEvent(byte: number, isFirstOfEvent: boolean): boolean {
     const isRestOfLineEnd = this.#afterCr && byte === LF;
     this.#afterCr = byte === CR;
-    // Where the CR has ended an event in an earlier chunk, its LF goes on alone: there are clients that wait for it.
+    // Where the CR has ended an event in an earlier chunk, its LF is an event of nothing.
     if (isRestOfLineEnd) return isFirstOfEvent;
     const wasEmpty = this.#lineIsEmpty;
     this.#lineIsEmpty = byte === LF || byte === CR;
@@ -98,10 +100,10 @@ class Splitter implements SseSplitter {
     }
   }
 
-  #take(): SseEvent {
+  #take(ended: boolean): SseEvent {
     const [piece] = this.#pieces;
     const bytes = this.#pieces.length === 1 && piece ? piece : Buffer.concat(this.#pieces);
-    const event = readEvent(bytes, this.#isFirst);
+    const event = { ...readEvent(bytes, this.#isFirst), ended };
     this.#pieces = [];
     this.#size = 0;
     this.#lineIsEmpty = true;
@@ -117,20 +119,25 @@ class Splitter implements SseSplitter {
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 const LINE_END = /\r\n|\r|\n/;
 
-function readEvent(bytes: Uint8Array, isFirst: boolean): SseEvent {
+function readEvent(bytes: Uint8Array, isFirst: boolean): Omit<SseEvent, 'ended'> {
   const decoded = utf8.decode(bytes);
   // Only at the start of the stream is a byte order mark none of the field's name.
   const text = isFirst && decoded.startsWith('\ufeff') ? decoded.slice(1) : decoded;
   const data: string[] = [];
   let event: string | undefined;
   let id: string | undefined;
+  let retry: string | undefined;
+  let filled = false;
   for (const line of text.split(LINE_END)) {
+    if (line === '') continue;
+    filled = true;
     const [field, value] = readField(line);
     if (field === 'data') data.push(value);
     else if (field === 'event') event = value;
     else if (field === 'id' && !value.includes('\0')) id = value;
+    else if (field === 'retry' && /^\d+$/.test(value)) retry = value;
   }
-  return { bytes, data: data.length > 0 ? data.join('\n') : undefined, event, id };
+  return { data: data.length > 0 ? data.join('\n') : undefined, event, id, retry, filled };
 }
 
 /** A comment is a field without a name. */

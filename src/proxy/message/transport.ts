@@ -9,11 +9,13 @@ export interface TransportMessage {
   /** `transport/stream`: GET, a stream of the server's own messages. `transport/delete`: DELETE, the session's end. */
   readonly method: 'transport/stream' | 'transport/delete';
   readonly call: Call;
+  /** None. */
+  readonly bytes: Uint8Array;
 }
 
-const NO_CALL: Call = { modern: false };
+const NOTHING = { call: { modern: false }, bytes: new Uint8Array() } as const;
 
 export const TRANSPORT_MESSAGES: Readonly<Record<'GET' | 'DELETE', TransportMessage>> = {
-  GET: { kind: 'transport', method: 'transport/stream', call: NO_CALL },
-  DELETE: { kind: 'transport', method: 'transport/delete', call: NO_CALL },
+  GET: { kind: 'transport', method: 'transport/stream', ...NOTHING },
+  DELETE: { kind: 'transport', method: 'transport/delete', ...NOTHING },
 };

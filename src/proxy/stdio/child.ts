@@ -148,14 +148,35 @@ function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
 
 /**
  * What a wrapped server gets of our environment: all of it, but not what is for our eyes only: our own settings
- * and keys, and the credentials for the collector.
+ * and keys, and the credentials for the collector, which may stand in the URL of an endpoint too.
  */
 export function childEnvironment(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
   const passed: Record<string, string> = {};
   for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && !WITHHELD.test(name)) passed[name] = value;
+    if (value === undefined || WITHHELD.test(name)) continue;
+    const shown = ENDPOINT.test(name) ? withoutCredentials(value) : value;
+    if (shown !== undefined) passed[name] = shown;
   }
   return passed;
+}
+
+const ENDPOINT = /^OTEL_.*_ENDPOINT$/i;
+
+/** A URL without the parts that can hold a credential; undefined where it cannot be read. */
+function withoutCredentials(text: string): string | undefined {
+  if (!/[@?#]/.test(text)) return text;
+  try {
+    const url = new URL(text.trim());
+    // `user:secret@host` is a URL too, of the scheme `user`.
+    if (!/^https?:$/.test(url.protocol)) return undefined;
+    url.username = '';
+    url.password = '';
+    url.search = '';
+    url.hash = '';
+    return url.href;
+  } catch {
+    return undefined;
+  }
 }
 
 const WITHHELD = /^(?:MCP_VERDICT_.*|OTEL_.*_HEADERS|OTEL_.*_CLIENT_KEY)$/i;

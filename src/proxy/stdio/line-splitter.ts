@@ -27,6 +27,18 @@ export interface LineSplitter {
 }
 
 const LF = 0x0a;
+const CR = 0x0d;
+
+/**
+ * Whether a reader with universal newlines (Python's text streams, Node's readline) would end a line within this
+ * one: at a CR anywhere but before the LF. Of what `str.splitlines` splits at besides, the C0 characters are
+ * nowhere in a JSON text, and U+0085, U+2028 and U+2029 only inside strings. A piece between two of those can hold
+ * no message: its quotes are none of its own, so that all it could have as strings is our punctuation.
+ */
+export function hasStrayReturn(content: Uint8Array): boolean {
+  const at = content.indexOf(CR);
+  return at !== -1 && at !== content.length - 1;
+}
 
 /** @param lineBytesMax see LINE_BYTES_MAX; a longer line is reported once and skipped up to its LF */
 export function createLineSplitter(lineBytesMax: number): LineSplitter {
@@ -77,5 +89,5 @@ export function createLineSplitter(lineBytesMax: number): LineSplitter {
 }
 
 function isBlank(framed: Uint8Array): boolean {
-  return framed.every((byte) => byte === LF || byte === 0x0d || byte === 0x20 || byte === 0x09);
+  return framed.every((byte) => byte === LF || byte === CR || byte === 0x20 || byte === 0x09);
 }

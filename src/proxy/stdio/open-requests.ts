@@ -9,10 +9,14 @@ import type { Id } from '../message/message.ts';
 /** Forwarded requests that may wait for their answer; over it the oldest is given up as `unknown`. */
 export const STDIO_OPEN_MAX: Limit = { default: 10_000, maximum: 1_000_000 };
 
+const CANCELLED: Outcome = { status: 'cancelled' };
+
 interface OpenRequest {
   readonly id: Id;
   /** Undefined until the gate has let it pass. */
   forward: Forward | undefined;
+  /** Whether its sender has taken it back. The other side may answer all the same. */
+  cancelled: boolean;
 }
 
 export class OpenRequests {
@@ -27,7 +31,7 @@ export class OpenRequests {
   open(id: Id): boolean {
     if (this.#byId.has(id.json)) return false;
     if (this.#byId.size >= this.#openMax) this.#giveUpOldest();
-    this.#byId.set(id.json, { id, forward: undefined });
+    this.#byId.set(id.json, { id, forward: undefined, cancelled: false });
     return true;
   }
 
@@ -55,17 +59,24 @@ export class OpenRequests {
     return true;
   }
 
-  /** Ends all. @returns the ids that will get no answer now */
+  /** Notes that a request was taken back: should no answer come, its outcome is `cancelled`. */
+  cancel(idJson: string): void {
+    const request = this.#byId.get(idJson);
+    if (request !== undefined) request.cancelled = true;
+  }
+
+  /** Ends all. @returns the ids that wait for an answer and will get none now */
   closeAll(outcome: Outcome): Id[] {
-    const ids = [...this.#byId.values()].map((request) => request.id);
-    for (const id of ids) this.close(id.json, outcome);
-    return ids;
+    const requests = [...this.#byId.values()];
+    for (const { id, cancelled } of requests) this.close(id.json, cancelled ? CANCELLED : outcome);
+    return requests.filter(({ cancelled }) => !cancelled).map(({ id }) => id);
   }
 
   #giveUpOldest(): void {
     for (const [idJson, request] of this.#byId) {
       // One that is still being decided must stay: its ruling has yet to be obeyed. Their number has its own limit.
-      if (request.forward !== undefined) this.close(idJson, { status: 'unknown', errorType: 'evicted' });
+      const evicted = { status: 'unknown', errorType: 'evicted' } as const;
+      if (request.forward !== undefined) this.close(idJson, request.cancelled ? CANCELLED : evicted);
       return;
     }
   }

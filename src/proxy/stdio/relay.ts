@@ -3,18 +3,19 @@
  * stdio). Lines go on with the bytes they came with. What is refused is answered to whoever sent it; such an
  * answer may overtake lines that still wait for their decision.
  */
-import type { ErrorCode, ErrorDetails } from '../../errors.ts';
 import type { Claimed } from '../../identity/identity.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
+import { createThrottle, type Throttle } from '../../telemetry/throttle.ts';
 import { errorAnswer } from '../message/answer.ts';
-import { readAnswer } from '../message/answer-reader.ts';
-import type { Direction, Gate, Origin, Outcome, Ruling } from '../gate.ts';
+import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
+import type { Answer, Direction, Gate, Origin, Outcome, Rejection, Ruling } from '../gate.ts';
 import { Lane, type LaneLimits, STDIO_PENDING_BYTES_MAX, STDIO_PENDING_MAX, type Turn } from './lane.ts';
 import { limitOf } from '../limit.ts';
-import { LINE_BYTES_MAX, type Line } from './line-splitter.ts';
+import { LINE_BYTES_MAX, hasStrayReturn, type Line } from './line-splitter.ts';
 import { frame, type LineWriter } from './line-stream.ts';
 import { idOf, parseMessage } from '../message/message.ts';
 import type { Call, Id, MessageLimits, NotificationMessage, RequestMessage } from '../message/message.ts';
+import { shown } from '../message/strict-json.ts';
 import { OpenRequests, STDIO_OPEN_MAX } from './open-requests.ts';
 
 export interface StdioLimits extends LaneLimits {
@@ -66,6 +67,8 @@ interface Connection extends StdioRelayOptions {
   readonly messageLimits: Partial<MessageLimits> & { readonly bytesMax: number };
   readonly up: Side;
   readonly down: Side;
+  /** Says what either side can make us say without end. */
+  readonly throttle: Throttle;
   claimed: Claimed;
   /** Key of the `initialize` request whose answer is still to come. */
   initializing: string | undefined;
@@ -91,6 +94,7 @@ export function createStdioRelay(options: StdioRelayOptions): StdioRelay {
     },
     up: side('to_upstream', toUpstream, toClient),
     down: side('to_client', toClient, toUpstream),
+    throttle: createThrottle(diagnostics),
     claimed: {},
     initializing: undefined,
     protocolVersion: undefined,
@@ -115,6 +119,10 @@ function clientLine(connection: Connection, line: Line): void {
     reject(connection, up, { code: 'parse_size', details: { max: messageLimits.bytesMax }, id: null });
     return;
   }
+  if (hasStrayReturn(line.content)) {
+    reject(connection, up, STRAY_RETURN);
+    return;
+  }
   const parsed = parseMessage(line.content, messageLimits);
   if (!parsed.ok) {
     reject(connection, up, parsed);
@@ -129,10 +137,11 @@ function clientLine(connection: Connection, line: Line): void {
 }
 
 function clientResponse(connection: Connection, framed: Uint8Array, id: Id | null): void {
-  const { down, up, diagnostics } = connection;
+  const { down, up } = connection;
   // The upstream gets answers to what it asked and was let through, once, and no others.
   if (id === null || down.requests.stateOf(id.json) !== 'passed') {
-    diagnostics.warn(`dropped an answer of the client to a request that is not open: ${id?.json ?? 'null'}`);
+    const details = { id: id === null ? 'null' : shown(id.json) };
+    record(connection, up, { code: 'response_unasked', details, id });
     return;
   }
   const content = framed.subarray(0, -1);
@@ -214,7 +223,7 @@ async function forward(
   if (message.kind === 'notification') {
     await side.onward.write(framed);
     const cancelled = cancelledId(message);
-    if (cancelled !== undefined) side.requests.close(cancelled, { status: 'cancelled' });
+    if (cancelled !== undefined) side.requests.cancel(cancelled);
     return;
   }
   if (!side.requests.pass(message.id, ruling)) {
@@ -230,30 +239,34 @@ async function forward(
   if (closed) await side.back.write(frame(broken(connection, message.id, 'its input is closed')));
 }
 
-/** The request that a cancellation names: after it, no answer need come. */
+/** The request that a cancellation names: after it, no answer need come, and one may still. */
 function cancelledId(message: NotificationMessage): string | undefined {
   if (message.method !== 'notifications/cancelled') return undefined;
   return idOf(message.params.get('requestId'))?.json;
 }
 
 function upstreamLine(connection: Connection, line: Line): void {
-  const { down, diagnostics, messageLimits } = connection;
+  const { down, throttle, messageLimits } = connection;
   if (line.kind === 'oversize') {
     const { bytesMax: max } = messageLimits;
-    diagnostics.error(`dropped a line of the server that is longer than ${max} bytes`);
+    throttle.say('error', 'oversize', `dropped a line of the server that is longer than ${max} bytes`);
     reject(connection, down, { code: 'parse_size', details: { max }, id: null });
     return;
   }
-  const answer = readAnswer(line.content, messageLimits);
+  const answer: ReadAnswer = hasStrayReturn(line.content)
+    ? { kind: 'refused', ...STRAY_RETURN }
+    : readAnswer(line.content, messageLimits);
   if (answer.kind === 'response') {
     upstreamResponse(connection, line.framed, answer);
   } else if (answer.kind === 'message') {
     govern(connection, down, { message: answer.message, framed: line.framed });
   } else if (isNoise(line.content)) {
-    diagnostics.warn(`the server wrote to its stdout what is no message: ${excerpt(line.content)}`);
+    const text = `the server wrote to its stdout what is no message: ${excerpt(line.content)}`;
+    throttle.say('warn', 'noise', text);
   } else {
-    diagnostics.error(`dropped a message of the server (${answer.code}): ${excerpt(line.content)}`);
-    reject(connection, down, { code: answer.code, details: answer.details, id: null });
+    const text = `dropped a message of the server (${answer.code}): ${excerpt(line.content)}`;
+    throttle.say('error', answer.code, text);
+    reject(connection, down, { ...answer, id: null });
   }
 }
 
@@ -264,7 +277,8 @@ function upstreamResponse(
 ): void {
   const { up, down } = connection;
   if (id !== null && up.requests.stateOf(id.json) === 'deciding') {
-    connection.diagnostics.error(`dropped an answer of the server to a request it has not seen: ${id.json}`);
+    const text = `dropped an answer of the server to a request it has not seen: ${id.json}`;
+    connection.throttle.say('error', 'early', text);
     return;
   }
   const content = framed.subarray(0, -1);
@@ -314,16 +328,26 @@ function excerpt(content: Uint8Array): string {
   return content.length > EXCERPT_BYTES_MAX ? `${text}…` : text;
 }
 
-interface Refusal {
-  readonly code: ErrorCode;
-  readonly details: ErrorDetails;
-  readonly id: Id | null;
+type Refusal = Pick<Rejection, 'code' | 'details' | 'id' | 'message'>;
+
+const STRAY_RETURN = {
+  code: 'parse_json',
+  details: { detail: 'a carriage return within the line ends it for other readers' },
+  id: null,
+} as const satisfies Refusal;
+
+function record(
+  connection: Connection,
+  { direction }: Side,
+  { code, details, id, message }: Refusal,
+): Answer {
+  const origin = originOf(connection);
+  return connection.gate.reject({ reason: 'parse', code, details, origin, id, message, direction });
 }
 
 /** Records a line that is no message. The client gets an answer; a server that sends such lines reads none. */
-function reject(connection: Connection, side: Side, { code, details, id }: Refusal): void {
-  const { gate } = connection;
-  const answer = gate.reject({ reason: 'parse', code, details, origin: originOf(connection), id });
+function reject(connection: Connection, side: Side, refusal: Refusal): void {
+  const answer = record(connection, side, refusal);
   if (side.direction === 'to_client' || answer.body === undefined) return;
   const line = frame(answer.body);
   side.lane.push(
@@ -338,7 +362,8 @@ function broken(connection: Connection, id: Id, detail: string): Uint8Array {
 }
 
 async function breakOff(connection: Connection, detail: string): Promise<void> {
-  const { up, down } = connection;
+  const { up, down, throttle } = connection;
+  throttle.flush();
   const outcome: Outcome = { status: 'transport_error', errorType: 'child_exit' };
   down.requests.closeAll(outcome);
   const answers = up.requests.closeAll(outcome).map((id) => frame(broken(connection, id, detail)));

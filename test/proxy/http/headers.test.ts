@@ -4,6 +4,8 @@ import {
   answerHeaders,
   clientTrace,
   duplicatedHeader,
+  mediaType,
+  namesOtherCharset,
   ownHeaders,
   upstreamHeaders,
 } from '../../../src/proxy/http/headers.ts';
@@ -13,12 +15,17 @@ const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
 describe('headers towards the upstream', () => {
   const crossing: [name: string, crosses: boolean][] = [
     ['Accept', true],
-    ['Content-Type', true],
+    ['Content-Type', false],
     ['Last-Event-ID', true],
     ['Mcp-Session-Id', true],
     ['MCP-Protocol-Version', true],
     ['Mcp-Method', true],
     ['Mcp-Param-Anything', true],
+    ['Mcp-Param-user_id', true],
+    ['Mcp-Session_Id', false],
+    ['mcp-protocol_version', false],
+    ['Mcp_Session_Id', false],
+    ['mcp-a!', false],
     ['Authorization', false],
     ['Proxy-Authorization', false],
     ['Cookie', false],
@@ -78,7 +85,6 @@ describe('headers towards the upstream', () => {
       accept: 'application/json, text/event-stream',
       'accept-encoding': 'identity',
       authorization: 'Bearer ours',
-      'content-type': 'application/json',
       'mcp-protocol-version': '2025-11-25',
       'mcp-session-id': 's',
     });
@@ -87,12 +93,13 @@ describe('headers towards the upstream', () => {
 
 describe('headers towards the client', () => {
   const crossing: [name: string, crosses: boolean][] = [
-    ['content-type', true],
+    ['content-type', false],
     ['cache-control', true],
     ['retry-after', true],
     ['allow', true],
     ['mcp-session-id', true],
     ['mcp-anything', true],
+    ['mcp-session_id', false],
     ['set-cookie', false],
     ['www-authenticate', false],
     ['location', false],
@@ -126,12 +133,65 @@ describe('fields that must stand once', () => {
     });
   }
 
+  test('a field that a server makes a variable of stands twice also with an underscore', () => {
+    assert.equal(duplicatedHeader(['Mcp-Session-Id', 'a', 'mcp-session_id', 'b']), 'mcp-session_id');
+    assert.equal(duplicatedHeader(['mcp-param-a_b', 'a', 'mcp-param-a-b', 'b']), 'mcp-param-a-b');
+  });
+
   test('lists may be spread over several fields', () => {
     assert.equal(
       duplicatedHeader(['Accept', 'a', 'Accept', 'b', 'tracestate', 'a=1', 'tracestate', 'b=2']),
       undefined,
     );
   });
+});
+
+describe('content types', () => {
+  const types: [given: string | undefined, type: string | undefined][] = [
+    [undefined, undefined],
+    ['', undefined],
+    ['application/json', 'application/json'],
+    ['Application/JSON; charset=utf-7', 'application/json'],
+    ['application/json,text/html;charset=utf-7', 'application/json'],
+    ['text/html; charset=utf-16', 'text/html; charset=utf-8'],
+    ['charset=utf-7', undefined],
+  ];
+  for (const [given, type] of types) {
+    test(`${JSON.stringify(given)} goes to the client as ${String(type)}`, () => {
+      assert.equal(mediaType(given), type);
+    });
+  }
+
+  for (const good of [
+    '',
+    'application/json',
+    'application/json; charset=utf-8',
+    'application/json;CHARSET="UTF-8"',
+    'text/plain; Charset = utf8 ; x=y',
+  ]) {
+    test(`${JSON.stringify(good)} names no other charset`, () => {
+      assert.equal(namesOtherCharset(good), false);
+    });
+  }
+
+  for (const bad of [
+    'application/json; charset=utf-7',
+    'application/json; charset=utf-16le',
+    'application/json; charset="utf-7"',
+    'application/json; charset=utf-8; charset=utf-7',
+    'application/json; charset=utf-7; charset=utf-8',
+    'application/json; charset="utf-8',
+    "application/json; charset*=utf-8''utf-7",
+    'application/json; charset*0=utf; charset*1=-7',
+    'application/json; charset=utf-8x',
+    'application/json charset=utf-7',
+    'application/json; charset=',
+    'application/json; x="; charset=utf-8"; charset=utf-7',
+  ]) {
+    test(`${JSON.stringify(bad)} names another charset`, () => {
+      assert.equal(namesOtherCharset(bad), true);
+    });
+  }
 });
 
 describe('the client’s trace context', () => {

@@ -14,6 +14,7 @@ import {
   send,
   TRACEPARENT,
 } from '../../support/http-scene.ts';
+import { within } from '../../support/within.ts';
 
 function parsed(body: Buffer): { id?: unknown; error?: { code: number; message: string }; result?: unknown } {
   return JSON.parse(body.toString()) as ReturnType<typeof parsed>;
@@ -88,6 +89,7 @@ describe('a message that may go on', () => {
       authorization: 'Bearer ours',
       connection: 'keep-alive',
       'content-length': String(callTool(1).length),
+      'content-type': 'application/json',
       'mcp-session-id': 's',
       traceparent: TRACEPARENT,
       tracestate: 'v=1',
@@ -334,7 +336,7 @@ describe('a client that goes away', () => {
     const upstream = await reached.promise;
     const gone = once(upstream.socket, 'close');
     client.destroy();
-    await gone;
+    await within('the end of the request to the upstream', gone);
     assert.equal((await gate.outcomeOf('tools/call')).status, 'cancelled');
   });
 
@@ -360,7 +362,7 @@ describe('a client that goes away', () => {
   });
 });
 
-test('GET and DELETE cross with the client’s own valid trace and come back as they are', async (t) => {
+test('GET and DELETE cross with our trace, as a message does, and come back as they are', async (t) => {
   const { port, received } = await scene(t, {
     upstream: (_, response) => void response.writeHead(405, { allow: 'POST' }).end(),
   });
@@ -373,7 +375,7 @@ test('GET and DELETE cross with the client’s own valid trace and come back as 
     assert.equal(at?.method, method);
     assert.equal(at?.headers['mcp-session-id'], 's');
     assert.equal(at?.headers['last-event-id'], '7');
-    assert.equal(at?.headers['traceparent'], traceparent);
+    assert.equal(at?.headers['traceparent'], TRACEPARENT);
   }
 });
 

@@ -127,9 +127,10 @@ test('calls in flight at the end of stdin are still answered within the grace', 
   assert.deepEqual(gate.settled, ['1 ok']);
 });
 
-test('a grandchild is ended with the child, however stubborn', async () => {
+test('a grandchild is ended with the child, however stubborn', async (t) => {
   for (const last of ['exit', 'end'] as const) {
     const presence = await watchPresence();
+    t.after(() => presence.close());
     const client = new Client();
     const ended = open(client, { env: { ...process.env, SCRIPT_PRESENCE: presence.port }, schedule: hasty });
     client.send(call(1, 'breed'));
@@ -139,12 +140,12 @@ test('a grandchild is ended with the child, however stubborn', async () => {
     else client.stdin.end();
     assert.deepEqual(await ended, { code: 0 });
     await presence.gone('grandchild');
-    presence.close();
   }
 });
 
-test('kill -9 of the wrapper leaves no child behind', async () => {
+test('kill -9 of the wrapper leaves no child behind', async (t) => {
   const presence = await watchPresence();
+  t.after(() => presence.close());
   const wrapper = spawn(process.execPath, [WRAPPER, process.execPath, SCRIPTED_SERVER], {
     env: { ...process.env, SCRIPT_PRESENCE: presence.port },
     stdio: ['pipe', 'ignore', 'ignore'],
@@ -152,11 +153,11 @@ test('kill -9 of the wrapper leaves no child behind', async () => {
   await presence.arrived('child');
   wrapper.kill('SIGKILL');
   await presence.gone('child');
-  presence.close();
 });
 
-test('a wrapper whose client dies ends its child and itself', async () => {
+test('a wrapper whose client dies ends its child and itself', async (t) => {
   const presence = await watchPresence();
+  t.after(() => presence.close());
   const wrapper = spawn(process.execPath, [WRAPPER, process.execPath, SCRIPTED_SERVER], {
     env: { ...process.env, SCRIPT_PRESENCE: presence.port },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -166,5 +167,4 @@ test('a wrapper whose client dies ends its child and itself', async () => {
   for (const pipe of [wrapper.stdin, wrapper.stdout, wrapper.stderr]) pipe.destroy();
   assert.equal(await exited, 0);
   await presence.gone('child');
-  presence.close();
 });
