@@ -89,8 +89,11 @@ const NO_DELIVERY: Delivery = {
   stop: async () => ({ waiting: 0, exporters: {} }),
 };
 
-/** Here, where it can still be refused: in the thread it could only be said again and again. */
-function checkExporters({ exporters, version }: DeliveryPlan): void {
+/**
+ * Here, where it can still be refused: in the thread it could only be said again and again.
+ * @throws VerdictError config_invalid
+ */
+export function checkExporters({ exporters, version }: DeliveryPlan): void {
   const names = new Set(exporters.map(({ name }) => name));
   if (exporters.length > EXPORTERS_MAX) throw invalid(`at most ${EXPORTERS_MAX} exporters`);
   if (names.size < exporters.length) throw invalid('two exporters have the same name');
@@ -246,13 +249,21 @@ class ThreadedDelivery implements Delivery {
   }
 }
 
+/** Memory of the thread, in MiB: for its code, and for each exporter, whose batches are of 4 MiB at most. */
+const THREAD_MB = 48;
+const EXPORTER_MB = 80;
+
 /** Runs from src, as .ts, and from dist, as .js: the thread's file is of the same kind as this one. */
 function startWorker(plan: DeliveryPlan): DeliveryThread {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const worker = new Worker(new URL(`./delivery-thread${extension}`, import.meta.url), {
     workerData: plan,
-    // The young generation grows with what is read, and is not given back.
-    resourceLimits: { maxYoungGenerationSizeMb: 16 },
+    // Neither generation gives back what it has grown to, and a far limit lets the old one fill up with what is
+    // long sent. What is needed at once is a few times the bytes of one batch an exporter.
+    resourceLimits: {
+      maxYoungGenerationSizeMb: 16,
+      maxOldGenerationSizeMb: THREAD_MB + EXPORTER_MB * plan.exporters.length,
+    },
     // Ours is the wire: nothing of the thread's may get there.
     stdout: true,
   });

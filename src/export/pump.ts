@@ -61,6 +61,8 @@ class StopAndWait {
   /** In a row. */
   #failures = 0;
   #alarm: string | undefined;
+  /** What keeps a stream from being read, as of the last look. */
+  #unreadable: string | undefined;
   #oldestMs: number | undefined;
   #good: Sample | undefined;
   #stopping = false;
@@ -100,7 +102,7 @@ class StopAndWait {
       retried: this.#retried,
       rejected: this.#rejected,
       deadLettered: this.#deadLettered,
-      alarm: this.#alarm,
+      alarm: this.#alarm ?? this.#unreadable,
     };
   }
 
@@ -137,23 +139,33 @@ class StopAndWait {
     this.#cursors.flush();
   }
 
-  /** The next batch of the oldest stream that has one. */
+  /** The next batch of the oldest stream that has one. A stream that cannot be read holds up no other. */
   async #read(): Promise<Held | undefined> {
-    const { source, limits } = this.#options;
     while (!this.#over) {
-      try {
-        for (const from of source.streams()) {
-          const batch = from.reader.next(limits.recordsMax, limits.bytesMax);
-          if (batch.records.length > 0 || batch.damages.length > 0) return { ...batch, from };
-          if (from.reader.ended()) {
-            this.#cursors.flush();
-            source.finished(from);
-          }
-        }
-        return undefined;
-      } catch (error) {
-        await this.#pause({ kind: 'retry', text: `the spool cannot be read: ${String(error)}`, alarm: true });
+      this.#unreadable = undefined;
+      for (const from of this.#options.source.streams()) {
+        const batch = this.#readFrom(from);
+        if (batch !== undefined) return batch;
       }
+      if (this.#unreadable === undefined) return undefined;
+      await this.#pause({ kind: 'retry', text: this.#unreadable, alarm: true });
+    }
+    return undefined;
+  }
+
+  #readFrom(from: SourceStream): Held | undefined {
+    const { name, source, limits } = this.#options;
+    try {
+      const batch = from.reader.next(limits.recordsMax, limits.bytesMax);
+      if (batch.records.length > 0 || batch.damages.length > 0) return { ...batch, from };
+      if (from.reader.ended()) {
+        this.#cursors.flush();
+        source.finished(from);
+      }
+    } catch (error) {
+      this.#unreadable = `the spool cannot be read: ${String(error)}`;
+      const text = `exporter ${name}: records of stream ${from.stream} wait: ${this.#unreadable}`;
+      this.#throttle.say('error', `${this.#unreadable} ${from.stream}`, text);
     }
     return undefined;
   }

@@ -13,7 +13,7 @@ import type { Unstamped } from '../event/stamp.ts';
 import { adoptionText } from '../event/verify.ts';
 import { newUid } from '../event/uid.ts';
 import { SEVERITY, type Fields } from '../event/vocabulary.ts';
-import { gapOfDamage, type AdoptedStream, type Adoption, type GapDraft } from '../spool/adoption.ts';
+import { gapOfDamage, type AdoptedStream, type Adoption } from '../spool/adoption.ts';
 import { createKeeper, type Keeper, type SpoolSize } from '../spool/keeper.ts';
 import { nodeFiles } from '../spool/node-files.ts';
 import type { Citation, DurablePosition } from '../spool/position.ts';
@@ -23,10 +23,11 @@ import type { Durability } from '../spool/writer-message.ts';
 import { startSpoolWriter, type SpoolWriter, type WriterCounts } from '../spool/writer.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { DeadLetter } from './dead-letter.ts';
-import { createDelivery, type Delivery, type Waiting } from './delivery.ts';
+import { checkExporters, createDelivery, type Delivery, type Waiting } from './delivery.ts';
 import type { ExporterPlan } from './delivery-message.ts';
 import type { PumpStatus } from './pump-options.ts';
 import type { Service } from './resource.ts';
+import { gapDraft, lifecycle, pairing, unknownOutcome, type Gap } from './spool-drafts.ts';
 
 /** How often streams without an owner are looked for. */
 export const ADOPT_INTERVAL_MS = 60_000;
@@ -76,8 +77,14 @@ export interface Spool {
 
 /** Rejects with `spool_unavailable` where the directory cannot be used, `config_invalid` for an exporter's name. */
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
+  checkExporters({ ...options, version: options.service.version });
   const spool = new OpenSpool(options);
-  await spool.open();
+  try {
+    await spool.open();
+  } catch (error) {
+    await spool.abandon();
+    throw error;
+  }
   return spool;
 }
 
@@ -122,6 +129,8 @@ class OpenSpool implements Spool {
         this.#delivery?.ended(end);
         this.#delivery?.announce({ identity: next.identity, first: 1, durable: next.position });
         this.record(lifecycle({ 'verdict.lifecycle.state': 'stream_opened' }));
+        // It ended without one of its own.
+        void this.#checkpoint(end)?.catch(() => {});
       },
       onCommit: this.#options.onCommit,
     });
@@ -143,6 +152,12 @@ class OpenSpool implements Spool {
     this.#every(RETAIN_INTERVAL_MS, () => void this.#retain());
     this.#every(ADOPT_INTERVAL_MS, () => this.#adoptLate());
     this.#checkpointLater();
+  }
+
+  /** Lets go of everything after a start that failed. */
+  async abandon(): Promise<void> {
+    await this.#writer?.stop(0);
+    this.#keeper.release();
   }
 
   append(record: Unstamped): void {
@@ -174,7 +189,10 @@ class OpenSpool implements Spool {
 
   async settled(): Promise<void> {
     // The last one in: what came before it is in its commit or in an earlier one.
-    if (this.#last !== undefined) await this.recorded(this.#last).catch(() => {});
+    if (this.#last !== undefined)
+      await this.#open()
+        .written(this.#last)
+        .catch(() => {});
   }
 
   position(): DurablePosition {
@@ -252,19 +270,12 @@ class OpenSpool implements Spool {
       // Its own last checkpoint may be seconds older than its end.
       if (!stream.marked) void this.#checkpoint(stream.end)?.catch(() => {});
     }
-    for (const gap of gaps) void this.#recordGap(gap).catch(() => {});
-    for (const { decisionUid, traceId, spanId } of unknownOutcomes) {
-      const trace =
-        traceId === undefined || spanId === undefined ? undefined : { traceId, spanId, traceFlags: 1 };
-      const fields: Fields = {
-        'verdict.decision.uid': decisionUid,
-        'verdict.outcome.status': 'unknown',
-      };
-      this.record({ name: 'verdict.outcome', severity: SEVERITY.deny, fields, trace });
-    }
+    for (const gap of gaps) this.record(gapDraft(gap));
+    for (const decision of unknownOutcomes) this.record(unknownOutcome(decision));
     const fresh = adopted.filter(({ marked }) => !marked);
     this.#unmarked.push(...fresh);
-    return fresh.map(({ end }) => adoptionText(end));
+    // Of one that died before its first record there is nothing to prove.
+    return fresh.filter(({ end }) => end.sequence > 0).map(({ end }) => adoptionText(end));
   }
 
   /** Once what was recorded of adopted streams is durable, they are not recovered again at the next start. */
@@ -272,7 +283,7 @@ class OpenSpool implements Spool {
     const streams = this.#unmarked.splice(0);
     if (streams.length === 0 || this.#last === undefined) return;
     try {
-      await this.recorded(this.#last);
+      await this.#open().written(this.#last);
       for (const stream of streams) this.#keeper.mark(stream);
     } catch {
       this.#unmarked.push(...streams);
@@ -280,9 +291,7 @@ class OpenSpool implements Spool {
   }
 
   #recordGap(gap: Gap): Promise<void> {
-    return this.recorded(
-      this.record({ name: 'verdict.gap', severity: SEVERITY.error, fields: gapFields(gap) }),
-    );
+    return this.recorded(this.record(gapDraft(gap)));
   }
 
   #recordLetter({ exporter, stream, sequence, hash }: DeadLetter): Promise<void> {
@@ -292,8 +301,10 @@ class OpenSpool implements Spool {
 
   #trouble(text: string): void {
     this.#options.diagnostics.error(text);
-    const refused = this.#open().counts().refused;
-    if (!this.#open().healthy()) void this.#retain();
+    // Until it is open, whoever opens it is told.
+    if (this.#writer === undefined) return;
+    const { refused } = this.#writer.counts();
+    if (!this.#writer.healthy()) void this.#retain();
     else if (refused > this.#refusedBefore) {
       const fields: Fields = {
         'verdict.lifecycle.state': 'audit_restored',
@@ -323,7 +334,8 @@ class OpenSpool implements Spool {
       this.#recordedSince = false;
     }
     const fields = checkpointFields(signing, place);
-    return this.recorded(this.record({ name: 'verdict.checkpoint', severity: SEVERITY.info, fields }));
+    const uid = this.record({ name: 'verdict.checkpoint', severity: SEVERITY.info, fields });
+    return this.#open().written(uid);
   }
 
   #checkpointLater(): void {
@@ -355,32 +367,3 @@ class OpenSpool implements Spool {
 const CHECKPOINT_LOOK_MS = 1000;
 /** What the writer gets to seal the stream, even where delivery has used up the deadline. */
 const STOP_MIN_MS = 1000;
-
-function lifecycle(fields: Fields): Draft {
-  return { name: 'verdict.lifecycle', severity: SEVERITY.info, fields };
-}
-
-type Gap = Omit<GapDraft, 'reason'> & { readonly reason: Fields['verdict.gap.reason'] };
-
-function gapFields({ stream, from, to, count, reason, exporter, lastHash }: Gap): Fields {
-  return {
-    'verdict.gap.stream': stream,
-    'verdict.gap.from': from,
-    'verdict.gap.to': to,
-    'verdict.gap.count': count,
-    'verdict.gap.reason': reason,
-    'verdict.gap.exporter': exporter,
-    'verdict.gap.last_hash': lastHash,
-  };
-}
-
-/** What the segment headers need to know: which calls are under way. The rule is that of unpaired-decision.ts. */
-function pairing(uid: string, { name, attributes }: Unstamped): { opens?: string; closes?: string } {
-  if (name === 'verdict.decision') {
-    const forwarded =
-      attributes['verdict.decision.effect'] === 'allow' || attributes['verdict.decision.enforced'] === false;
-    return forwarded && attributes['jsonrpc.request.id'] !== undefined ? { opens: uid } : {};
-  }
-  const decision = attributes['verdict.decision.uid'];
-  return name === 'verdict.outcome' && typeof decision === 'string' ? { closes: decision } : {};
-}

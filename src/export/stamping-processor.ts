@@ -4,6 +4,7 @@ import { firstLink, stamp } from '../event/stamp.ts';
 import type { Unstamped } from '../event/stamp.ts';
 import { EVENT_NAMES } from '../event/vocabulary.ts';
 import type { Scalar } from '../event/vocabulary.ts';
+import { createRecent } from '../spool/recent.ts';
 import type { Service } from './resource.ts';
 
 /** Uids kept for somebody who may still wait; over it, the oldest is forgotten. A caller asks right after emit. */
@@ -29,7 +30,7 @@ export interface StampingProcessor extends LogRecordProcessor {
  */
 export function createStampingProcessor(options: StampingProcessorOptions): StampingProcessor {
   const { service, next, seenMax = SEEN_UIDS_MAX } = options;
-  const seen = new Set<string>();
+  const seen = createRecent<true>(seenMax);
   let link = firstLink(options.streamId);
 
   return {
@@ -46,9 +47,7 @@ export function createStampingProcessor(options: StampingProcessorOptions): Stam
       next?.onEmit(record, context);
 
       const uid = event['log.record.uid'];
-      if (typeof uid === 'string') seen.add(uid);
-      const [oldest] = seen;
-      if (seen.size > seenMax && oldest !== undefined) seen.delete(oldest);
+      if (typeof uid === 'string') seen.set(uid, true);
     },
     takeSeen: (uid) => seen.delete(uid),
     forceFlush: async () => next?.forceFlush(),

@@ -144,7 +144,7 @@ function recoverSynced(
   const path = `${directory}/${stream}`;
   const firsts = listSegments(files, path);
   const mark = readMark(files, path);
-  if (mark !== undefined && firsts.includes(mark.segment)) {
+  if (mark?.end.stream === stream && firsts.includes(mark.segment)) {
     return { ...markedStream(path, { stream, firsts, mark, header }), marked: true };
   }
   const last = firsts.at(-1);

@@ -44,7 +44,10 @@ export interface Keeper {
   mark(stream: AdoptedStream): void;
   /** An exporter's cursor is durable at this sequence. */
   acknowledged(exporter: string, stream: string, sequence: number): void;
-  /** Frees what may go. Never rejects: what could not be freed is tried again the next time. */
+  /**
+   * Frees what may go; asked again meanwhile, it is the same run. Rejects with what the disk or `onGap` threw: what
+   * could not be freed is tried again the next time.
+   */
   retain(): Promise<SpoolSize>;
   release(): void;
 }
@@ -61,8 +64,9 @@ interface Known {
 }
 
 export function createKeeper(options: KeeperOptions): Keeper {
-  const { files, directory, exporters, nowMs } = options;
+  const { files, directory, nowMs } = options;
   const known = new Map<string, Known>();
+  let retaining: Promise<SpoolSize> | undefined;
 
   const add = (stream: string, facts: Partial<Known>): void => {
     const { over = false, predecessor, end, lock } = facts;
@@ -95,36 +99,39 @@ export function createKeeper(options: KeeperOptions): Keeper {
     acknowledged(exporter, stream, sequence) {
       known.get(stream)?.acknowledged.set(exporter, sequence);
     },
-    async retain() {
-      const streams = state();
-      const plan = planRetention({
-        streams,
-        exporters,
-        keepMs: options.keepMs,
-        bytesMax: options.bytesMax,
-        nowMs: nowMs(),
-      });
-      for (const gap of plan.gaps) await options.onGap(gap);
-      const locks = new Map([...known].flatMap(([stream, { lock }]) => (lock ? [[stream, lock]] : [])));
-      // What is acknowledged here is durable in its cursor already.
-      const freed = freeSegments({ files, directory, plan, flush: () => {}, locks });
-      for (const stream of freed.streams) known.delete(stream);
-      for (const { stream, segments } of streams) {
-        const left = segments.find(
-          ({ first }) => !plan.segments.some((gone) => gone.stream === stream && gone.first === first),
-        );
-        if (left !== undefined && left !== segments[0]) options.onFreed(stream, left.first);
-      }
-      const bytes = streams
-        .flatMap(({ segments }) => segments)
-        .reduce((sum, segment) => sum + segment.bytes, 0);
-      return { bytes: bytes - freed.bytes, full: plan.full };
+    retain() {
+      // Two at once would record the same gap twice.
+      retaining ??= retain(options, known, state).finally(() => (retaining = undefined));
+      return retaining;
     },
     release() {
       for (const { lock } of known.values()) lock?.release();
       known.clear();
     },
   };
+}
+
+async function retain(
+  options: KeeperOptions,
+  known: Map<string, Known>,
+  state: () => readonly KeptStream[],
+): Promise<SpoolSize> {
+  const { files, directory, exporters, keepMs, bytesMax, nowMs } = options;
+  const streams = state();
+  const plan = planRetention({ streams, exporters, keepMs, bytesMax, nowMs: nowMs() });
+  for (const gap of plan.gaps) await options.onGap(gap);
+  const locks = new Map([...known].flatMap(([stream, { lock }]) => (lock ? [[stream, lock]] : [])));
+  // What is acknowledged here is durable in its cursor already.
+  const freed = freeSegments({ files, directory, plan, flush: () => {}, locks });
+  for (const stream of freed.streams) known.delete(stream);
+  for (const { stream, segments } of streams) {
+    const left = segments.find(
+      ({ first }) => !plan.segments.some((gone) => gone.stream === stream && gone.first === first),
+    );
+    if (left !== undefined && left !== segments[0]) options.onFreed(stream, left.first);
+  }
+  const bytes = streams.flatMap(({ segments }) => segments).reduce((sum, segment) => sum + segment.bytes, 0);
+  return { bytes: bytes - freed.bytes, full: plan.full };
 }
 
 /** How far each exporter's cursor on the disk says it is. */
@@ -147,7 +154,7 @@ function markQuietly({ files, directory }: KeeperOptions, stream: AdoptedStream)
   try {
     writeMark(files, `${directory}/${stream.stream}`, { end: stream.end, segment, offset });
   } catch {
-    // Without the mark the stream is recovered again by whoever adopts it next, and recorded with the same ids.
+    // Without the mark the stream is recovered again by whoever adopts it next, and said to be adopted twice.
   }
 }
 

@@ -6,6 +6,7 @@ import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { VerdictError } from '../errors.ts';
 import { isSpoolable, type Entry } from './committer.ts';
 import type { Citation, DurablePosition } from './position.ts';
+import { createRecent } from './recent.ts';
 import type { FromWriter, StreamBegun, ToWriter, WriterPlan } from './writer-message.ts';
 
 /** How long a record that nobody waits for may stand, so that it rides with others. */
@@ -55,6 +56,8 @@ export interface SpoolWriter {
   append(uid: string, entry: Entry, eager: boolean): void;
   /** Resolves when the record is durable. Rejects when it cannot be made so, and for a uid never appended. */
   recorded(uid: string): Promise<void>;
+  /** As `recorded`, but where the disk refuses, the record is not given up: it is tried again, and this rejects. */
+  written(uid: string): Promise<void>;
   /** How far the present stream is durable. */
   position(): DurablePosition;
   /** Whether the last commit went through. */
@@ -74,7 +77,10 @@ interface Waiter {
 interface Pending {
   readonly uid: string;
   readonly entry: Entry;
+  /** Who is told at once where it cannot be made durable: then it is given up. */
   waiter: Waiter | undefined;
+  /** Who only wants to know. */
+  watcher: Waiter | undefined;
 }
 
 /** Starts the thread. Rejects with `spool_unavailable` where the directory cannot be used. */
@@ -103,7 +109,7 @@ class ThreadedWriter implements SpoolWriter {
   /** By uid: what is queued or out, for `recorded`. */
   readonly #pending = new Map<string, Pending>();
   /** By uid: whether it is durable, for who asks late. */
-  readonly #settled = new Map<string, boolean>();
+  readonly #settled = createRecent<boolean>(SETTLED_MAX);
   readonly #ports = new Set<MessagePort>();
   #timer: NodeJS.Timeout | undefined;
   #soon = false;
@@ -128,17 +134,23 @@ class ThreadedWriter implements SpoolWriter {
     const predecessor = this.#position === undefined ? this.#options.predecessor : citationOf(this.#position);
     const thread = this.#startThread({ directory, identity, durability, segmentBytes, predecessor });
     this.#thread = thread;
+    let begun = false;
     return new Promise((resolve, reject) => {
       thread.on('message', (message) => {
-        if (message.kind === 'ready') resolve(this.#begun(message.stream));
-        else if (message.kind === 'failed') {
+        if (this.#thread !== thread) return;
+        if (message.kind === 'ready') {
+          begun = true;
+          this.#begun(message.stream);
+          resolve();
+        } else if (message.kind === 'failed') {
           reject(new VerdictError('spool_unavailable', { detail: message.text }));
         } else this.#hear(message);
       });
       thread.on('error', (error) => this.#options.onTrouble(`the writer thread failed: ${String(error)}`));
       thread.on('exit', () => {
         reject(new VerdictError('spool_unavailable', { detail: 'the writer thread ended' }));
-        if (this.#thread === thread && this.#ending === undefined) this.#died();
+        // Of one that never began, whoever asked for it is told by the rejection.
+        if (begun && this.#thread === thread && this.#ending === undefined) this.#died();
         this.#ending?.done();
       });
     });
@@ -154,7 +166,7 @@ class ThreadedWriter implements SpoolWriter {
   }
 
   append(uid: string, entry: Entry, eager: boolean): void {
-    const pending: Pending = { uid, entry, waiter: undefined };
+    const pending: Pending = { uid, entry, waiter: undefined, watcher: undefined };
     if (this.#ending !== undefined || !isSpoolable(entry)) {
       // One record that no line can hold would have its whole batch refused.
       this.#settle(pending, false);
@@ -168,20 +180,30 @@ class ThreadedWriter implements SpoolWriter {
   }
 
   recorded(uid: string): Promise<void> {
-    const settled = this.#settled.get(uid);
-    if (settled !== undefined) {
-      return settled ? Promise.resolve() : Promise.reject(new VerdictError('audit_unavailable'));
-    }
+    return this.#wait(uid, 'waiter');
+  }
+
+  written(uid: string): Promise<void> {
+    return this.#wait(uid, 'watcher');
+  }
+
+  #wait(uid: string, as: 'waiter' | 'watcher'): Promise<void> {
     const pending = this.#pending.get(uid);
-    if (pending === undefined) return Promise.reject(new VerdictError('audit_unavailable'));
-    this.#flushSoon();
-    return new Promise((resolve, reject) => {
-      const before = pending.waiter;
-      pending.waiter = {
+    if (pending === undefined) {
+      const durable = this.#settled.get(uid) ?? false;
+      return durable ? Promise.resolve() : Promise.reject(new VerdictError('audit_unavailable'));
+    }
+    const waiting = new Promise<void>((resolve, reject) => {
+      const before = pending[as];
+      pending[as] = {
         resolve: () => (before?.resolve(), resolve()),
         reject: (error) => (before?.reject(error), reject(error)),
       };
     });
+    if (this.#thread !== undefined) this.#flushSoon();
+    // A thread that died takes a second to come back, and a call must not hang on that.
+    else this.#giveUp();
+    return waiting;
   }
 
   position(): DurablePosition {
@@ -205,17 +227,22 @@ class ThreadedWriter implements SpoolWriter {
   }
 
   async stop(deadlineMs: number): Promise<void> {
-    if (this.#ending !== undefined || this.#thread === undefined) return;
+    if (this.#ending !== undefined) return;
     const thread = this.#thread;
     await new Promise<void>((done) => {
       const timer = setTimeout(done, deadlineMs);
       this.#ending = { done: () => (clearTimeout(timer), done()) };
-      this.#flush();
+      if (thread === undefined) this.#ending.done();
+      else this.#flush();
     });
     clearTimeout(this.#timer);
     this.#thread = undefined;
+    // Nobody will write these any more, and they must not go without a word.
+    for (const pending of [...(this.#out?.batch ?? []), ...this.#queue.splice(0)])
+      this.#settle(pending, false);
+    this.#out = undefined;
     for (const port of this.#ports) port.close();
-    await thread.terminate();
+    await thread?.terminate();
   }
 
   /** In a microtask: whoever has just emitted asks `recorded` in the same turn, and others emit in it too. */
@@ -274,8 +301,9 @@ class ThreadedWriter implements SpoolWriter {
     for (const port of this.#ports) port.postMessage(position);
     this.#counts.committed += batch.length;
     this.#options.onCommit?.((performance.now() - sinceMs) / 1000, batch.length);
-    if (!this.#healthy) this.#options.onTrouble('the spool takes records again');
+    const recovered = !this.#healthy;
     this.#healthy = true;
+    if (recovered) this.#options.onTrouble('the spool takes records again');
     for (const pending of batch) this.#settle(pending, true);
     this.#flush();
   }
@@ -284,18 +312,29 @@ class ThreadedWriter implements SpoolWriter {
   #refused(text: string): void {
     const batch = this.#out?.batch ?? [];
     this.#out = undefined;
-    if (this.#healthy) this.#options.onTrouble(`the spool refuses records: ${text}`);
+    const failed = this.#healthy;
     this.#healthy = false;
-    const kept: Pending[] = [];
-    for (const pending of batch) {
-      if (pending.waiter === undefined) kept.push(pending);
-      else this.#settle(pending, false);
-    }
-    this.#queue = [...kept, ...this.#queue];
-    this.#boundQueue();
+    this.#queue.unshift(...batch);
+    this.#giveUp();
+    if (failed) this.#options.onTrouble(`the spool refuses records: ${text}`);
     if (this.#ending !== undefined) this.#ending.done();
-    else if (this.#queue.some(({ waiter }) => waiter !== undefined)) this.#flush();
     else if (this.#queue.length > 0) this.#flushLater(RETRY_MS);
+  }
+
+  /**
+   * Also what stands behind the batch that was refused: what is kept may fill one commit after the other, and a call
+   * behind it would never be tried.
+   */
+  #giveUp(): void {
+    const kept: Pending[] = [];
+    for (const pending of this.#queue) {
+      if (pending.waiter !== undefined) this.#settle(pending, false);
+      else kept.push(pending);
+      pending.watcher?.reject(new VerdictError('audit_unavailable'));
+      pending.watcher = undefined;
+    }
+    this.#queue = kept;
+    this.#boundQueue();
   }
 
   #boundQueue(): void {
@@ -308,15 +347,17 @@ class ThreadedWriter implements SpoolWriter {
   }
 
   #settle(pending: Pending, durable: boolean): void {
-    const { uid, waiter } = pending;
+    const { uid, waiter, watcher } = pending;
     this.#pending.delete(uid);
     this.#settled.set(uid, durable);
-    if (this.#settled.size > SETTLED_MAX) this.#settled.delete(this.#settled.keys().next().value ?? '');
-    if (durable) waiter?.resolve();
-    else {
+    if (durable) {
+      waiter?.resolve();
+      watcher?.resolve();
+    } else {
       if (waiter === undefined) this.#counts.lost += 1;
       else this.#counts.refused += 1;
       waiter?.reject(new VerdictError('audit_unavailable'));
+      watcher?.reject(new VerdictError('audit_unavailable'));
     }
   }
 
@@ -325,6 +366,7 @@ class ThreadedWriter implements SpoolWriter {
     this.#thread = undefined;
     this.#refused('the writer thread ended');
     setTimeout(() => {
+      if (this.#ending !== undefined) return;
       this.begin().catch((error: unknown) => {
         this.#options.onTrouble(String(error));
         this.#died();

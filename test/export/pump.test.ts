@@ -225,6 +225,31 @@ describe('failure', () => {
     assert.deepEqual(accepted, [1, 2]);
     assert.match(scene.heard.text(), /the spool cannot be read: Error: EIO/);
   });
+
+  test('to read one stream holds up no other, and stays an alarm', async (t) => {
+    const broken = createMemoryStream(chainOf(2));
+    let isBroken = true;
+    const reader = {
+      ...broken.reader,
+      next(recordsMax: number, bytesMax: number) {
+        if (isBroken) throw new Error('EIO');
+        return broken.reader.next(recordsMax, bytesMax);
+      },
+    };
+    const other = '019bbbbb-0000-4000-8000-0000000000bb';
+    const { exporter, accepted } = scripted(() => SUCCESS);
+    const scene = startScene(t, {
+      streams: [{ ...broken, reader }, createMemoryStream(chainOf(3, other), other)],
+      exporter: () => exporter,
+    });
+    await eventually('the other stream is delivered', () => accepted.length === 3);
+    assert.deepEqual(accepted, [1, 2, 3]);
+    assert.match(scene.pump.status().alarm ?? '', /cannot be read: Error: EIO/);
+    isBroken = false;
+    await scene.drained();
+    assert.deepEqual(accepted, [1, 2, 3, 1, 2]);
+    assert.equal(scene.pump.status().alarm, undefined);
+  });
 });
 
 describe('damage', () => {

@@ -1,6 +1,6 @@
 /** The built `serve` as a thing that can be killed and started again, its upstream, and agents that never rest. */
-import { randomUUID } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { createPrivateKey, createPublicKey, randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { Agent, createServer, request as httpRequest, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -72,7 +72,9 @@ export interface Service {
   readonly admin: string;
   readonly spool: string;
   readonly running: () => Running;
-  /** Resolves when it serves. */
+  /** What checkpoints are signed with, as an auditor has it: base64. */
+  readonly publicKey: () => string;
+  /** Resolves when it serves. What one that ended in good order has compiled, the next ones need not. */
   start(): Promise<void>;
   /** kill -9; resolves when it is gone. */
   kill(): Promise<void>;
@@ -103,10 +105,14 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     admin: `http://127.0.0.1:${adminPort}`,
     spool,
     running: current,
+    publicKey: () => publicKeyIn(join(directory, 'keys')),
     async start() {
       const args = [...(options.before ?? []), process.execPath, CLI, 'serve', '--config', 'verdict.yaml'];
       const [command = '', ...rest] = args;
-      running = startCommand(command, rest, { cwd: directory, ...(options.env && { env: options.env }) });
+      running = startCommand(command, rest, {
+        cwd: directory,
+        env: { ...options.env, NODE_COMPILE_CACHE: join(directory, 'compiled') },
+      });
       await running.waitFor(/serving up at/);
     },
     async kill() {
@@ -117,6 +123,13 @@ export async function createService(options: ServiceOptions): Promise<Service> {
       return { code, stderr: current().stderr() };
     },
   };
+}
+
+/** The public half of a keys directory's signing key, in base64. */
+export function publicKeyIn(keysDirectory: string): string {
+  const secret = createPrivateKey(readFileSync(join(keysDirectory, 'signing.key')));
+  const { x = '' } = createPublicKey(secret).export({ format: 'jwk' });
+  return Buffer.from(x, 'base64url').toString('base64');
 }
 
 export interface Answer {

@@ -1,8 +1,15 @@
 /** What a collector's files hold of our records, read as an auditor would: duplicates dropped by uid. */
 import assert from 'node:assert/strict';
-import type { ReceivedLog } from './otlp-files.ts';
+import { runCli } from './cli.ts';
 
-type Attributes = ReceivedLog['attributes'];
+type Attributes = Readonly<Record<string, unknown>>;
+
+/** A log record, whoever has received it. */
+export interface DeliveredLog {
+  readonly attributes: Attributes;
+  readonly body: unknown;
+  readonly eventName: string;
+}
 
 export interface Delivered {
   /** By log.record.uid, each once. */
@@ -16,7 +23,7 @@ export interface Delivered {
 }
 
 /** Fails where two records of one uid differ. */
-export function readDelivered(logs: readonly ReceivedLog[]): Delivered {
+export function readDelivered(logs: readonly DeliveredLog[]): Delivered {
   const records = new Map<string, Attributes>();
   const bodies = new Map<string, unknown>();
   const decisions = new Map<string, string[]>();
@@ -78,4 +85,14 @@ export function assertAccounted(delivered: Delivered, reached: ReadonlyMap<strin
   }
   assert.deepEqual(invented, [], 'outcomes of calls that the upstream never saw');
   assert.deepEqual(unpaired, [], 'decisions without exactly one outcome');
+}
+
+/** The bodies that a spool on disk holds, as `records export` gives them. */
+export async function exportedRecords(spool: string): Promise<Readonly<Record<string, unknown>>[]> {
+  const { code, stdout, stderr } = await runCli(['records', 'export', '--format', 'json', '--spool', spool]);
+  assert.equal(code, 0, stderr);
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 }

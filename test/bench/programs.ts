@@ -1,0 +1,68 @@
+/** Starts the programs of the bench, each a process of its own, and the built proxy in front of them. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startCli, startCommand } from '../support/cli.ts';
+import type { Running } from '../support/cli.ts';
+
+export type Program = Running & { readonly port: number };
+
+/** @param name of a file beside this one, without `.ts`; it says `listening PORT` */
+export async function startProgram(name: string, ...args: readonly string[]): Promise<Program> {
+  const running = startCommand(process.execPath, [pathOf(name), ...args]);
+  const [, port] = await running.waitFor(/listening (\d+)/);
+  return { ...running, port: Number(port) };
+}
+
+export function pathOf(name: string): string {
+  return fileURLToPath(new URL(`${name}.ts`, import.meta.url));
+}
+
+export const POLICY = `apiVersion: mcp-verdict/v1
+kind: Policy
+metadata: {name: orders, version: "7"}
+rules:
+  - id: read-orders
+    effect: allow
+    identities: [anonymous]
+    tools: ["shop/read_*"]
+    when: has(args.order) && args.order.startsWith("A-")
+  - id: no-refunds
+    effect: deny
+    identities: [anonymous]
+    tools: ["shop/refund_*"]
+`;
+
+export interface ProxyOptions {
+  /** Configuration, keys and spool are made in it. */
+  readonly directory: string;
+  readonly durability: 'sync' | 'none';
+  readonly upstreamPort: number;
+  /** Where records are delivered to; undefined: nowhere. */
+  readonly otlpPort?: number | undefined;
+}
+
+/** The built `serve`. */
+export async function startProxy(options: ProxyOptions): Promise<Program & { readonly url: string }> {
+  const { directory, durability, upstreamPort, otlpPort } = options;
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, 'policy.yaml'), POLICY);
+  writeFileSync(
+    join(directory, 'verdict.yaml'),
+    'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\nkeys: {directory: keys}\n' +
+      `spool: {directory: spool, durability: ${durability}}\n` +
+      `servers: {shop: {url: "http://127.0.0.1:${upstreamPort}/mcp"}}\n`,
+  );
+  const env =
+    otlpPort === undefined
+      ? {}
+      : { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `http://127.0.0.1:${otlpPort}/v1/logs` };
+  const running = startCli(['serve', '--config', 'verdict.yaml'], { cwd: directory, env });
+  const [, url = ''] = await running.waitFor(/serving shop at (\S+)/);
+  return { ...running, url, port: Number(new URL(url).port) };
+}
+
+/** Ends them all, politely. */
+export async function stopAll(running: readonly Running[]): Promise<void> {
+  await Promise.all(running.map((one) => one.stop()));
+}

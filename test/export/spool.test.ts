@@ -1,0 +1,173 @@
+/** The spool as one thing, on a real disk and with its real threads. */
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { createEventClock } from '../../src/event/clock.ts';
+import { loadSigningKey } from '../../src/event/signing.ts';
+import { SEVERITY, type Fields } from '../../src/event/vocabulary.ts';
+import { openSpool, type Spool } from '../../src/export/spool.ts';
+import { hear } from '../telemetry/heard.ts';
+import { nodeFiles } from '../../src/spool/node-files.ts';
+import { IDENTITY, linesAt } from '../support/spooled.ts';
+
+const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-spool-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+const signing = loadSigningKey({ directory: join(root, 'keys'), env: {} });
+const service = { name: 'mcp-verdict', instanceId: 'i', version: '1' };
+
+function open(directory: string, diagnostics = hear().diagnostics): Promise<Spool> {
+  return openSpool({
+    directory,
+    durability: 'sync',
+    keepMs: 3_600_000,
+    bytesMax: 2 ** 30,
+    identity: IDENTITY,
+    service,
+    exporters: [],
+    signing,
+    clock: createEventClock(),
+    diagnostics,
+  });
+}
+
+function start(spool: Spool): string {
+  const fields: Fields = { 'verdict.lifecycle.state': 'start', 'verdict.lifecycle.adopted': spool.adopted };
+  return spool.record({ name: 'verdict.lifecycle', severity: SEVERITY.info, fields });
+}
+
+function allow(spool: Spool): string {
+  const fields: Fields = { 'verdict.decision.effect': 'allow', 'jsonrpc.request.id': '1' };
+  return spool.record({ name: 'verdict.decision', severity: SEVERITY.info, fields });
+}
+
+type Body = Readonly<Record<string, unknown>>;
+
+/** Of all streams, oldest first. */
+function bodiesIn(directory: string): Body[] {
+  return nodeFiles
+    .list(directory)
+    .flatMap((stream) => nodeFiles.list(join(directory, stream)).map((name) => join(directory, stream, name)))
+    .filter((path) => /\d\.log$/.test(path))
+    .flatMap((path) => linesAt(nodeFiles, path))
+    .filter(({ json }) => !json.startsWith('{"verdict.se'))
+    .map(({ json }) => JSON.parse(json) as Body);
+}
+
+/** What kill -9 would leave now. */
+function crashed(directory: string): string {
+  const copy = join(mkdtempSync(join(root, 'crashed-')), 'spool');
+  mkdirSync(copy, { mode: 0o700 });
+  cpSync(directory, copy, { recursive: true });
+  return copy;
+}
+
+describe('the spool', () => {
+  test('a record is on the disk when it is said to be, and a stop signs and seals', async () => {
+    const directory = join(root, 'plain');
+    const spool = await open(directory);
+    await spool.recorded(start(spool));
+    assert.equal(bodiesIn(directory).length, 1);
+    assert.equal(spool.position().sequence, 1);
+    assert.equal(spool.status().healthy, true);
+    assert.deepEqual(await spool.stop(1000), { waiting: 0, exporters: {} });
+    assert.deepEqual(
+      bodiesIn(directory).map((body) => body['event.name']),
+      ['verdict.lifecycle', 'verdict.checkpoint'],
+    );
+    assert.deepEqual(spool.status().writer, { committed: 2, refused: 0, lost: 0 });
+    await assert.rejects(spool.recorded(start(spool)), { code: 'audit_unavailable' });
+  });
+
+  test('a directory that cannot be used is said to whoever opens it, and nothing runs on behind', async () => {
+    const file = join(root, 'file');
+    writeFileSync(file, '');
+    await assert.rejects(open(file));
+    const { diagnostics, lines } = hear();
+    await assert.rejects(open(join(file, 'spool'), diagnostics));
+    assert.deepEqual(lines, []);
+  });
+
+  test('a call whose proxy was killed gets one outcome, although the first adopter is killed too', async () => {
+    const live = join(root, 'killed');
+    const victim = await open(live);
+    await victim.recorded(start(victim));
+    const decision = allow(victim);
+    await victim.recorded(decision);
+    const directory = crashed(live);
+    await victim.stop(0);
+
+    const first = await open(directory);
+    assert.equal(first.adopted.length, 1);
+    // It has recorded the outcome, and dies before it says whom it adopted, so before it leaves its mark.
+    await first.settled();
+    const again = crashed(directory);
+    await first.stop(0);
+    const second = await open(again);
+    assert.equal(second.adopted.length, 2);
+    await second.recorded(start(second));
+    await second.stop(0);
+    const outcomes = bodiesIn(again).filter((body) => body['event.name'] === 'verdict.outcome');
+    assert.deepEqual(
+      outcomes.map((body) => [body['verdict.decision.uid'], body['verdict.outcome.status']]),
+      [[decision, 'unknown']],
+    );
+    const uids = bodiesIn(again).map((body) => body['log.record.uid']);
+    assert.equal(new Set(uids).size, uids.length, 'no two records share a uid');
+
+    const third = await open(again);
+    assert.equal(third.adopted.length, 1, 'what is marked is not adopted again');
+    await third.stop(0);
+  });
+
+  test('when the disk is taken away calls are refused, and what happened is on record afterwards', async () => {
+    const directory = join(root, 'away');
+    const { diagnostics, text } = hear();
+    const spool = await open(directory, diagnostics);
+    await spool.recorded(start(spool));
+    const { stream, sequence } = spool.position();
+    renameSync(directory, `${directory}.moved`);
+    writeFileSync(directory, '');
+    for (let count = 0; count < 3; count += 1) {
+      await assert.rejects(spool.recorded(allow(spool)), { code: 'audit_unavailable' });
+    }
+    assert.equal(spool.status().healthy, false);
+    assert.match(text(), /the spool refuses records/);
+    unlinkSync(directory);
+    renameSync(`${directory}.moved`, directory);
+    // Once a second a stream is begun anew.
+    for (;;) {
+      const done = await spool.recorded(allow(spool)).then(
+        () => true,
+        () => false,
+      );
+      if (done) break;
+    }
+    await spool.stop(1000);
+    assert.match(text(), /the spool takes records again/);
+    const bodies = bodiesIn(directory);
+    const restored = bodies.find((body) => body['verdict.lifecycle.state'] === 'audit_restored');
+    assert.ok(Number(restored?.['verdict.lifecycle.refused']) >= 3);
+    const checkpoints = bodies.filter((body) => body['event.name'] === 'verdict.checkpoint');
+    assert.ok(
+      checkpoints.some(
+        (body) =>
+          body['verdict.checkpoint.stream'] === stream && body['verdict.checkpoint.sequence'] === sequence,
+      ),
+      'the end of the stream that was given up is signed',
+    );
+    assert.equal(spool.status().writer.lost, 0);
+  });
+
+  test('what cannot be written at the end is counted as lost', async () => {
+    const directory = join(root, 'gone');
+    const spool = await open(directory);
+    await spool.recorded(start(spool));
+    rmSync(directory, { recursive: true });
+    writeFileSync(directory, '');
+    start(spool);
+    await spool.stop(0);
+    assert.ok(spool.status().writer.lost >= 1);
+  });
+});
