@@ -194,18 +194,26 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
     admin: health,
     policy: core.policy,
     stop() {
-      stopping ??= stopInTime(config.shutdownTimeoutMs, door, core).finally(async () => health?.close());
+      stopping ??= stopInTime(config.shutdownTimeoutMs, { door, core, health });
       return stopping;
     },
   };
 }
 
+interface Standing {
+  readonly door: HttpDoor;
+  readonly core: Core;
+  readonly health: HealthServer | undefined;
+}
+
 /** One deadline for all: what calls in flight leave of it, and never less than the reserve, is for delivery. */
-async function stopInTime(timeoutMs: number, door: HttpDoor, core: Core): Promise<Farewell> {
+async function stopInTime(timeoutMs: number, { door, core, health }: Standing): Promise<Farewell> {
   const reserveMs = Math.min(DELIVERY_RESERVE_MS, timeoutMs / 2);
   const endMs = Date.now() + timeoutMs;
   await door.close(timeoutMs - reserveMs);
-  return core.stop(Math.max(reserveMs, endMs - Date.now()));
+  const farewell = await core.stop(Math.max(reserveMs, endMs - Date.now()));
+  await health?.close();
+  return farewell;
 }
 
 /** Of the shutdown timeout: orchestrators kill when it is over, and the `stop` record should be out by then. */
