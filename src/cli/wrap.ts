@@ -23,7 +23,8 @@ by the policy before it goes on.
   --keys-directory DIR  where the keys for argument digests and checkpoints are kept
   --log-level LEVEL     none, error, warn (default), info or debug; on stderr (also OTEL_LOG_LEVEL)
 
-The exit code is COMMAND's own; 143 where a signal ended it, 0 where mcp-verdict was told to stop. Decisions go where OTEL_EXPORTER_OTLP_ENDPOINT says.
+The exit code is COMMAND's own; 143 where a signal ended it, 0 where mcp-verdict was told to stop.
+Decisions go where OTEL_EXPORTER_OTLP_ENDPOINT says.
 
 Examples:
   mcp-verdict wrap --policy policy.yaml --server files --agent claude-code -- \\

@@ -125,7 +125,8 @@ describe('a refusal', () => {
     const bad = Array.from({ length: DEAD_LETTERS_MAX + 1 }, (_, index) => index * 2 + 2);
     const { exporter, accepted } = scripted(refusing(...bad));
     const scene = startScene(t, { streams: [createMemoryStream(chainOf(30))], exporter: () => exporter });
-    await eventually('the limit', () => scene.letters.length === DEAD_LETTERS_MAX);
+    // The clock jumps, so a look may come when the next one has been set aside already.
+    await eventually('the limit', () => scene.letters.length >= DEAD_LETTERS_MAX);
     await scene.drained();
     const times = scene.letters.map(({ at }) => Date.parse(at));
     assert.deepEqual(
