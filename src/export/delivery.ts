@@ -249,21 +249,13 @@ class ThreadedDelivery implements Delivery {
   }
 }
 
-/** Memory of the thread, in MiB: for its code, and for each exporter, whose batches are of 4 MiB at most. */
-const THREAD_MB = 48;
-const EXPORTER_MB = 80;
-
 /** Runs from src, as .ts, and from dist, as .js: the thread's file is of the same kind as this one. */
 function startWorker(plan: DeliveryPlan): DeliveryThread {
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
   const worker = new Worker(new URL(`./delivery-thread${extension}`, import.meta.url), {
     workerData: plan,
-    // Neither generation gives back what it has grown to, and a far limit lets the old one fill up with what is
-    // long sent. What is needed at once is a few times the bytes of one batch an exporter.
-    resourceLimits: {
-      maxYoungGenerationSizeMb: 16,
-      maxOldGenerationSizeMb: THREAD_MB + EXPORTER_MB * plan.exporters.length,
-    },
+    // A batch must not outlive the young generation: what gets old is collected late, and memory and CPU go up.
+    resourceLimits: { maxYoungGenerationSizeMb: 48 },
     // Ours is the wire: nothing of the thread's may get there.
     stdout: true,
   });

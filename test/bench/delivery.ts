@@ -1,10 +1,9 @@
 /** Section `delivery`: from the spool to a receiver, beside the SDK's own processor and exporter with the same records. */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { startCommand } from '../support/cli.ts';
 import { fillStream } from './fill.ts';
 import type { Drained } from './meter.ts';
-import { pathOf, startProgram, stopAll } from './programs.ts';
+import { startProgram, startScript, stopAll } from './programs.ts';
 import { forgetReceived, readReceived } from './received.ts';
 import { inRounds } from './rounds.ts';
 import type { Section } from './section.ts';
@@ -27,8 +26,7 @@ export const deliverySection: Section = {
     const drain = async (program: string, ...more: readonly string[]): Promise<Run> => {
       removeCursors(join(spool, position.stream));
       await forgetReceived(receiver.port);
-      const args = [pathOf(program), spool, JSON.stringify(position), url, ...more];
-      const running = startCommand(process.execPath, args);
+      const running = startScript(program, spool, JSON.stringify(position), url, ...more);
       const { code } = await running.ended;
       if (code !== 0) throw new Error(`${program} ended with ${code}: ${running.stderr()}`);
       const line = running.stdout();

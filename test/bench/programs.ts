@@ -5,11 +5,24 @@ import { fileURLToPath } from 'node:url';
 import { startCli, startCommand } from '../support/cli.ts';
 import type { Running } from '../support/cli.ts';
 
+/** Whatever goes wrong here, no program outlives the bench. */
+const children = new Set<Running['child']>();
+process.on('exit', () => {
+  for (const child of children) child.kill('SIGKILL');
+});
+
 export type Program = Running & { readonly port: number };
 
-/** @param name of a file beside this one, without `.ts`; it says `listening PORT` */
-export async function startProgram(name: string, ...args: readonly string[]): Promise<Program> {
+/** @param name of a file beside this one, without `.ts` */
+export function startScript(name: string, ...args: readonly string[]): Running {
   const running = startCommand(process.execPath, [pathOf(name), ...args]);
+  children.add(running.child);
+  return running;
+}
+
+/** As `startScript`, for one that says `listening PORT`. */
+export async function startProgram(name: string, ...args: readonly string[]): Promise<Program> {
+  const running = startScript(name, ...args);
   const [, port] = await running.waitFor(/listening (\d+)/);
   return { ...running, port: Number(port) };
 }
@@ -58,6 +71,7 @@ export async function startProxy(options: ProxyOptions): Promise<Program & { rea
       ? {}
       : { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `http://127.0.0.1:${otlpPort}/v1/logs` };
   const running = startCli(['serve', '--config', 'verdict.yaml'], { cwd: directory, env });
+  children.add(running.child);
   const [, url = ''] = await running.waitFor(/serving shop at (\S+)/);
   return { ...running, url, port: Number(new URL(url).port) };
 }

@@ -67,6 +67,7 @@ function startWrapped(receiver: OtlpReceiver, log: string): Wrapped {
     const message = { jsonrpc: '2.0', id: `call-${calls}`, method: 'tools/call', params };
     running.child.stdin.write(`${JSON.stringify(message)}\n`);
   }, CALL_PACE_MS);
+  void running.ended.then(() => clearInterval(timer));
   return {
     running,
     async leave() {

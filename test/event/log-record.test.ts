@@ -40,3 +40,14 @@ const broken: [name: string, body: string, error: typeof TypeError | typeof Synt
 for (const [name, text, error] of broken) {
   test(`not the body of a record: ${name}`, () => assert.throws(() => bodyToLogRecord(text), error));
 }
+
+test('a member called __proto__ is an attribute like any other', () => {
+  const body =
+    '{"__proto__":"p","event.name":"verdict.gap","severity.number":9,"verdict.time":"2026-11-22T09:00:00.000000001Z"}';
+  const { attributes } = bodyToLogRecord(body);
+  assert.deepEqual(Object.entries(attributes), [
+    ['__proto__', 'p'],
+    ['verdict.time', '2026-11-22T09:00:00.000000001Z'],
+  ]);
+  assert.equal(Object.getPrototypeOf(attributes), Object.prototype);
+});

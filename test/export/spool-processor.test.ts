@@ -5,14 +5,11 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { LoggerProvider } from '@opentelemetry/sdk-logs';
-import { openSpoolPipeline } from '../../src/export/spool-pipeline.ts';
 import { SpoolLogRecordProcessor } from '../../src/export/spool-processor.ts';
 import { nodeFiles } from '../../src/spool/node-files.ts';
-import { SEVERITY } from '../../src/event/vocabulary.ts';
 import { eventually } from '../support/eventually.ts';
 import { startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { linesAt } from '../support/spooled.ts';
-import { hear } from '../telemetry/heard.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-processor-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -78,49 +75,5 @@ describe('the processor in another program', () => {
       }),
       { code: 'config_invalid' },
     );
-  });
-});
-
-describe('the pipeline of the service', () => {
-  test('a draft is recorded under the uid that it got', async () => {
-    const directory = join(root, 'ours');
-    const pipeline = await openSpoolPipeline({
-      directory,
-      resource,
-      service: { name: 'mcp-verdict', instanceId: 'i-1', version: '1' },
-      diagnostics: hear().diagnostics,
-      exporters: [],
-    });
-    const uid = pipeline.emit({
-      name: 'verdict.lifecycle',
-      severity: SEVERITY.info,
-      fields: { 'verdict.lifecycle.state': 'start' },
-    });
-    await pipeline.recorded(uid);
-    const [body = ''] = bodies(directory);
-    assert.ok(body.includes(uid) && body.includes('"verdict.lifecycle.state":"start"'));
-    assert.deepEqual(await pipeline.stop(1000), { waiting: 0, exporters: {} });
-    const late = pipeline.emit({ name: 'verdict.lifecycle', severity: SEVERITY.info, fields: {} });
-    await assert.rejects(pipeline.recorded(late), { code: 'audit_unavailable' });
-  });
-
-  test('a draft that no record can be made of throws nothing, is told, and is not said to be recorded', async () => {
-    const { diagnostics, text } = hear();
-    const pipeline = await openSpoolPipeline({
-      directory: join(root, 'broken'),
-      resource,
-      service: { name: 'mcp-verdict', instanceId: 'i-1', version: '1' },
-      diagnostics,
-      exporters: [],
-    });
-    const fields = {
-      get 'verdict.lifecycle.state'(): never {
-        throw new Error('no such thing');
-      },
-    };
-    const uid = pipeline.emit({ name: 'verdict.lifecycle', severity: SEVERITY.info, fields });
-    assert.match(text(), /a record could not be made: Error: no such thing/);
-    await assert.rejects(pipeline.recorded(uid), { code: 'audit_unavailable' });
-    await pipeline.stop(1000);
   });
 });
