@@ -223,3 +223,9 @@ test('hiding twice hides no more', () => {
     }),
   );
 });
+
+test('a UUID is no card, whatever its digits are, and a card beside one is', () => {
+  const uuid = 'bef52664-8782-4486-8628-d0ccedfefa93';
+  assert.equal(hideSecrets(uuid), uuid);
+  assert.equal(hideSecrets(`${uuid} 4111-1111-1111-1111`), `${uuid} [redacted:card]`);
+});

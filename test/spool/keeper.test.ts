@@ -172,7 +172,8 @@ describe('the keeper', () => {
 
   test('a mark that was made for another stream, or cannot be written, counts for nothing', () => {
     const { files, keeper } = scene();
-    write(files, A);
+    // Of one segment each, so that the place that the mark names is there.
+    write(files, A, 2);
     write(files, B, 2);
     files.kill();
     const { adopted } = keeper.adopt();
