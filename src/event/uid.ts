@@ -1,5 +1,5 @@
 /** Record ids: UUID version 7 (RFC 9562, section 5.7), strictly increasing (section 6.2, method 2). */
-import { createHash, randomFillSync } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 
 /** Fills the bytes given with random ones. */
 export type RandomSource = (bytes: Uint8Array) => void;
@@ -65,16 +65,4 @@ function format(ms: number, tail: bigint): string {
   const randA = (tail >> RAND_B_BITS).toString(16).padStart(3, '0');
   const randB = ((tail & RAND_B_MASK) | (2n << RAND_B_BITS)).toString(16).padStart(16, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}-7${randA}-${randB.slice(0, 4)}-${randB.slice(4)}`;
-}
-
-/**
- * A UUIDv8 (RFC 9562, section 5.8) that follows from another uid: whoever has to say something once about a record,
- * and cannot know whether it has been said, gives it this one.
- */
-export function derivedUid(uid: string): string {
-  const bytes = createHash('sha256').update(`mcp-verdict/derived/1\n${uid}`).digest().subarray(0, 16);
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = bytes.toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
