@@ -2,6 +2,7 @@
 import { bodyToLogRecord } from '../event/log-record.ts';
 import { SCHEMA_URL, SCOPE_NAME } from '../event/vocabulary.ts';
 import { originOf, SpooledLogRecord } from '../export/spooled-log-record.ts';
+import type { StreamIdentity } from '../spool/segment.ts';
 import { readSpoolStream } from './records-spool.ts';
 import type { SpoolStream } from './records-spool.ts';
 
@@ -43,14 +44,18 @@ export function* bodiesOf(
     onDamage(`${stream.stream}: ${expected} to ${to} are not in the spool`);
 }
 
+/** Who recorded; of a stream whose headers are all damaged, what is known without them. */
+export function originOfStream({ header }: SpoolStream): StreamIdentity {
+  return header ?? { resource: {}, scope: { name: SCOPE_NAME, version: '', schemaUrl: SCHEMA_URL } };
+}
+
 /** The same as LogRecords; a body that is none goes to `onDamage`. */
 export function* batchesOf(
   stream: SpoolStream,
   selection: Selection,
   onDamage: (text: string) => void,
 ): Generator<Batch> {
-  const scope = { name: SCOPE_NAME, version: '', schemaUrl: SCHEMA_URL };
-  const origin = originOf(stream.header ?? { resource: {}, scope });
+  const origin = originOf(originOfStream(stream));
   let records: SpooledLogRecord[] = [];
   let range = { from: 0, to: 0 };
   let chars = 0;

@@ -1,11 +1,11 @@
-/** `records export`: the records of a spool as lines of bodies or as OTLP/JSON. */
+/** `records export`: the records of a spool, one a line, in any format. */
 import { parseArgs } from 'node:util';
-import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer';
-import { VerdictError } from '../errors.ts';
 import { printable } from '../telemetry/diagnostics.ts';
-import { batchesOf, bodiesOf } from './records-batch.ts';
+import { formattedRecord } from '../format/record.ts';
+import type { Format } from '../format/record.ts';
+import { bodiesOf, originOfStream } from './records-batch.ts';
 import type { Selection } from './records-batch.ts';
-import { checkRange, chooseStreams, sequenceOf, write } from './records-options.ts';
+import { checkRange, chooseStreams, formatOf, sequenceOf, write } from './records-options.ts';
 import type { SpoolStream } from './records-spool.ts';
 import type { Io } from './verb.ts';
 
@@ -17,20 +17,10 @@ const OPTIONS = {
   to: { type: 'string' },
 } as const;
 
-type OnDamage = (text: string) => void;
-
-const FORMATS: Readonly<Record<string, (s: SpoolStream, w: Selection, d: OnDamage) => Iterable<string>>> = {
-  json: jsonLines,
-  'otlp-json': otlpLines,
-};
-
 /** @returns 1 where something asked for could not be read; what could be is written all the same */
 export async function exportRecords(args: readonly string[], io: Io): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
-  const { format = '' } = values;
-  const lines = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
-  if (lines === undefined)
-    throw new VerdictError('usage', { detail: 'give --format json or --format otlp-json' });
+  const format = formatOf(values.format);
   const selection = { from: sequenceOf('from', values.from), to: sequenceOf('to', values.to) };
   checkRange(selection.from, selection.to);
   let damages = 0;
@@ -39,18 +29,26 @@ export async function exportRecords(args: readonly string[], io: Io): Promise<nu
     io.stderr.write(`${printable(text)}\n`);
   };
   for (const stream of chooseStreams(values, io)) {
-    for (const line of lines(stream, selection, onDamage)) await write(io.stdout, `${line}\n`);
+    for (const line of linesOf(format, stream, selection, onDamage)) await write(io.stdout, `${line}\n`);
   }
   return damages === 0 ? 0 : 1;
 }
 
-function* jsonLines(stream: SpoolStream, selection: Selection, onDamage: OnDamage): Generator<string> {
-  for (const { body } of bodiesOf(stream, selection, onDamage)) yield body;
-}
-
-/** One export request a line: what a collector's OTLP-JSON file receiver reads. */
-function* otlpLines(stream: SpoolStream, selection: Selection, onDamage: OnDamage): Generator<string> {
-  for (const { records } of batchesOf(stream, selection, onDamage)) {
-    yield Buffer.from(JsonLogsSerializer.serializeRequest(records) ?? []).toString('utf8');
+function* linesOf(
+  format: Format,
+  stream: SpoolStream,
+  selection: Selection,
+  onDamage: (text: string) => void,
+): Generator<string> {
+  const origin = originOfStream(stream);
+  for (const { body, sequence } of bodiesOf(stream, selection, onDamage)) {
+    let line;
+    try {
+      line = format.encode(formattedRecord(body, origin));
+    } catch {
+      onDamage(`${stream.stream} ${sequence}: not the body of a record`);
+      continue;
+    }
+    yield line;
   }
 }

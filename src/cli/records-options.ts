@@ -1,6 +1,8 @@
 /** Options that several `records` verbs take. */
 import { resolve } from 'node:path';
 import { VerdictError } from '../errors.ts';
+import { FORMAT_NAMES, formatNamed } from '../format/formats.ts';
+import type { Format } from '../format/record.ts';
 import { isStreamId } from '../spool/segment.ts';
 import { defaultSpoolDirectory, listSpool } from './records-spool.ts';
 import type { SpoolStream } from './records-spool.ts';
@@ -30,6 +32,13 @@ export function spoolDirectory(given: string | undefined, io: Io): string {
 export function streamOf(given: string): string {
   if (isStreamId(given)) return given;
   throw new VerdictError('usage', { detail: `--stream must be the UUID of a stream, in lower case` });
+}
+
+/** Throws usage for what is no format. */
+export function formatOf(given: string | undefined): Format {
+  const format = given === undefined ? undefined : formatNamed(given);
+  if (format !== undefined) return format;
+  throw new VerdictError('usage', { detail: `give --format and one of ${FORMAT_NAMES.join(', ')}` });
 }
 
 /** Throws usage for what is no sequence. */

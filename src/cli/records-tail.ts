@@ -1,11 +1,13 @@
 /** `records tail`: the records of a spool as they are, and as they come. */
 import { parseArgs } from 'node:util';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { bodyToLogRecord } from '../event/log-record.ts';
 import { stopSignal } from './process.ts';
+import { formattedRecord } from '../format/record.ts';
+import type { FormattedRecord, RecordOrigin } from '../format/record.ts';
 import { painter, renderAny } from './record-view.ts';
 import type { Paint } from './record-view.ts';
-import { chooseStreams, write } from './records-options.ts';
+import { originOfStream } from './records-batch.ts';
+import { chooseStreams, formatOf, write } from './records-options.ts';
 import { readSegment } from './records-spool.ts';
 import type { SpoolStream } from './records-spool.ts';
 import type { Io } from './verb.ts';
@@ -16,6 +18,7 @@ const OPTIONS = {
   spool: { type: 'string' },
   stream: { type: 'string' },
   follow: { type: 'boolean', default: false },
+  format: { type: 'string' },
   json: { type: 'boolean', default: false },
 } as const;
 
@@ -36,8 +39,17 @@ export async function tailRecords(
 ): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
   const paint = painter(io.stdout.isTTY === true && (io.env['NO_COLOR'] ?? '') === '');
-  const show = (body: string): Promise<void> =>
-    write(io.stdout, values.json ? `${body}\n` : render(body, paint));
+  const name = values.json ? 'json' : values.format;
+  const format = name === undefined ? undefined : formatOf(name);
+  const show = async (body: string, origin: RecordOrigin): Promise<void> => {
+    try {
+      const record = formattedRecord(body, origin);
+      await write(io.stdout, format === undefined ? render(record, paint) : `${format.encode(record)}\n`);
+    } catch (error) {
+      if (!(error instanceof SyntaxError || error instanceof TypeError)) throw error;
+      io.stderr.write('a record that cannot be read\n');
+    }
+  };
   const shown = new Map<string, Place>();
   const stop = values.follow ? stopped() : AbortSignal.abort();
   do {
@@ -50,23 +62,19 @@ export async function tailRecords(
 async function showNew(
   stream: SpoolStream,
   shown: Map<string, Place>,
-  show: (body: string) => Promise<void>,
+  show: (body: string, origin: RecordOrigin) => Promise<void>,
 ): Promise<void> {
   const { segment, offset } = shown.get(stream.stream) ?? { segment: 0, offset: 0 };
+  const origin = originOfStream(stream);
   for (const first of stream.segments.filter((first) => first >= segment)) {
     for (const line of readSegment(stream, first, first === segment ? offset : 0)) {
       if (line.kind !== 'record') continue;
       shown.set(stream.stream, { segment: first, offset: line.end });
-      await show(line.body);
+      await show(line.body, origin);
     }
   }
 }
 
-function render(body: string, paint: Paint): string {
-  try {
-    const { eventName, attributes, traceId } = bodyToLogRecord(body);
-    return renderAny(eventName, attributes, traceId, paint);
-  } catch {
-    return `${paint('red', 'a record that cannot be read')}\n`;
-  }
+function render({ content }: FormattedRecord, paint: Paint): string {
+  return renderAny(content.eventName, content.attributes, content.traceId, paint);
 }

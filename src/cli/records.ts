@@ -7,9 +7,9 @@ import { tailRecords } from './records-tail.ts';
 import { verifyRecords } from './records-verify.ts';
 import type { Io, Verb } from './verb.ts';
 
-const HELP = `Usage: mcp-verdict records tail [--spool DIR] [--stream ID] [--follow] [--json]
+const HELP = `Usage: mcp-verdict records tail [--spool DIR] [--stream ID] [--follow] [--format FORMAT]
        mcp-verdict records verify FILE|DIR|-... [--key FILE|BASE64]... [--stream ID] [--from N|any] [--to N] [--json]
-       mcp-verdict records export --format json|otlp-json [--spool DIR] [--stream ID] [--from N] [--to N]
+       mcp-verdict records export --format FORMAT [--spool DIR] [--stream ID] [--from N] [--to N]
        mcp-verdict records replay --stream ID --from N --to M
                                  (--endpoint URL | --exporter NAME [--config FILE]) [--spool DIR]
        mcp-verdict records repair [--spool DIR] [--aside DIR] [--json]
@@ -17,7 +17,7 @@ const HELP = `Usage: mcp-verdict records tail [--spool DIR] [--stream ID] [--fol
 tail     shows the records of a spool; --follow goes on until Ctrl-C
 verify   proves that records are complete and unchanged. Reads a spool directory, segments, lines of bodies, OTLP/JSON
          files (lines or one document), each also gzipped, and standard input (-); in any order, with duplicates.
-export   writes records to standard output: bodies a line, or OTLP/JSON a request a line
+export   writes records to standard output, one a line
 replay   sends records from the spool again, because a later hop lost them; what arrived before arrives twice
 repair   names what is damaged and copies it aside; changes and deletes nothing in the spool
 
@@ -25,13 +25,14 @@ repair   names what is damaged and copies it aside; changes and deletes nothing 
   --stream ID         this stream only
   --key FILE|BASE64   public key that checkpoints must be signed with; may be given several times. Without one
                       signatures are not checked, and whoever can write records could have made them
+  --format FORMAT     json (the bodies) or otlp-json (OTLP/JSON, as the collector's file exporter writes it)
   --from N, --to N    sequences, both included. verify expects a stream from 1 to its end; --from any takes it from
                       the first record that is here (retention has freed the others)
   --endpoint URL      where to send, used as it stands: http://HOST:4318/v1/logs
   --exporter NAME     otlp: where OTEL_EXPORTER_OTLP_* say; else an endpoint of that name in --config
   --config FILE       verdict.yaml: its exporters, and its spool unless --spool names another
   --aside DIR         where repair copies to; default: damaged beside the spool directory
-  --json              print JSON
+  --json              print JSON; with tail the same as --format json
 
 Exit codes: 0 good, 1 not all proven, not all sent or damage found, 2 usage, 3 a file cannot be read, 4 the endpoint
 cannot be reached.
