@@ -8,7 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { loadServeConfig } from '../../src/config.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
-import { isOnPath, manifestVersion, skipWithoutCollector } from '../support/build-collector.ts';
+import { manifestVersion, skipWithoutCollector } from '../support/build-collector.ts';
+import { isOnPath } from '../support/cached-build.ts';
 import { COLLECTOR_CONFIG_DIRECTORY, startCollector } from '../support/collector.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));

@@ -15,7 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { cacheDirectory, CollectorError, findCollector, skipWithoutCollector } from './build-collector.ts';
+import { cacheDirectory, findCollector, skipWithoutCollector } from './build-collector.ts';
+import { BuildError } from './cached-build.ts';
 
 const MANIFEST = `dist:
   version: 1.2.3
@@ -88,7 +89,7 @@ test('two that ask at once get one build', async (t) => {
 test('a build that fails shows the output of go and leaves nothing behind', async (t) => {
   const place = createPlace(t, `echo 'go: downloading x' >&2; echo 'cannot find module' >&2; exit 1`);
   await assert.rejects(find(place), (error) => {
-    assert.ok(error instanceof CollectorError);
+    assert.ok(error instanceof BuildError);
     assert.equal(error.message, 'The collector could not be built: compiling failed.\ncannot find module');
     return true;
   });

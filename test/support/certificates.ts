@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isOnPath } from './build-collector.ts';
+import { isOnPath } from './cached-build.ts';
 
 /** For the `skip` of a test that needs certificates; with CI=true it fails instead. */
 export function skipWithoutOpenssl(env: NodeJS.ProcessEnv = process.env): string | false {
