@@ -10,8 +10,9 @@ import type { HonestOtlpExporter } from '../export/honest-otlp.ts';
 import { printable } from '../telemetry/diagnostics.ts';
 import { diagnosticsFor } from './process.ts';
 import { batchesOf } from './records-batch.ts';
-import type { Batch } from './records-batch.ts';
-import { checkRange, chooseStreams, sequenceOf } from './records-options.ts';
+import type { Batch, Selection } from './records-batch.ts';
+import { checkRange, sequenceOf, spoolDirectory, streamOf } from './records-options.ts';
+import { listSpool } from './records-spool.ts';
 import type { Io } from './verb.ts';
 
 /** Tries of one batch; somebody sits in front of it and can start it again from where it came to. */
@@ -29,6 +30,11 @@ const OPTIONS = {
   config: { type: 'string' },
 } as const;
 
+const NOT_ALL = `What is not there cannot be sent: the spool is that of the machine that recorded it (--spool, --config), and it
+frees what was acknowledged after spool.keep (72h by default), or sooner when it is full. Another destination may still
+have it.
+`;
+
 type Wait = (delayMs: number) => Promise<unknown>;
 
 /**
@@ -38,40 +44,71 @@ type Wait = (delayMs: number) => Promise<unknown>;
  */
 export async function replayRecords(args: readonly string[], io: Io, wait: Wait = sleep): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
-  const selection = { from: sequenceOf('from', values.from), to: sequenceOf('to', values.to) };
-  if (values.stream === undefined || selection.from === undefined || selection.to === undefined) {
-    throw new VerdictError('usage', { detail: 'replay needs --stream, --from and --to' });
-  }
-  checkRange(selection.from, selection.to);
+  const selection = selectionOf(values);
   const config =
     values.config === undefined ? undefined : loadServeConfig(resolve(io.cwd, values.config), io.env);
   const exporter = exporterOf(values, config, io);
-  const spool = values.spool ?? config?.spool.directory;
-  let damages = 0;
+  const spool = spoolDirectory(values.spool ?? config?.spool.directory, io);
+  let absent = false;
   let sent = 0;
-  const onDamage = (text: string): void => {
-    damages += 1;
+  const onAbsent = (text: string): void => {
+    absent = true;
     io.stderr.write(`${printable(text)}\n`);
   };
   try {
-    for (const stream of chooseStreams({ ...values, spool }, io)) {
-      for (const batch of batchesOf(stream, selection, onDamage)) {
-        const failure = await send(exporter, batch, wait);
-        if (failure !== undefined) {
-          const left = `${sent} records were sent again; those from ${batch.from} on were not`;
-          io.stderr.write(
-            printable(`${exporter.endpoint}: ${failure.text}.\n${left}: try --from ${batch.from}\n`),
-          );
-          return failure.refused ? 1 : 4;
-        }
-        sent += batch.records.length;
+    for (const batch of keptBatches(spool, selection, onAbsent)) {
+      const failure = await send(exporter, batch, wait);
+      if (failure !== undefined) {
+        const left = `${sent} records were sent again; those from ${batch.from} on were not`;
+        io.stderr.write(
+          printable(`${exporter.endpoint}: ${failure.text}.\n${left}: try --from ${batch.from}\n`),
+        );
+        return failure.refused ? 1 : 4;
       }
+      sent += batch.records.length;
     }
   } finally {
     await exporter.shutdown();
   }
-  io.stdout.write(`${sent} records were sent again to ${printable(exporter.endpoint)} and acknowledged.\n`);
-  return damages === 0 ? 0 : 1;
+  const endpoint = printable(exporter.endpoint);
+  io.stdout.write(
+    sent === 0
+      ? `Nothing was sent to ${endpoint}.\n`
+      : `${sent} records were sent again to ${endpoint} and acknowledged.\n`,
+  );
+  if (absent) io.stderr.write(NOT_ALL);
+  return absent ? 1 : 0;
+}
+
+interface ReplaySelection extends Selection {
+  /** UUID. */
+  readonly stream: string;
+}
+
+interface SelectionOptions {
+  readonly stream?: string | undefined;
+  readonly from?: string | undefined;
+  readonly to?: string | undefined;
+}
+
+function selectionOf({ stream, ...range }: SelectionOptions): ReplaySelection {
+  const selection = { from: sequenceOf('from', range.from), to: sequenceOf('to', range.to) };
+  if (stream === undefined || selection.from === undefined || selection.to === undefined) {
+    throw new VerdictError('usage', { detail: 'replay needs --stream, --from and --to' });
+  }
+  checkRange(selection.from, selection.to);
+  return { ...selection, stream: streamOf(stream) };
+}
+
+/** What the spool still has of a selection; what it has not goes to `onAbsent`. */
+function* keptBatches(
+  spool: string,
+  selection: ReplaySelection,
+  onAbsent: (text: string) => void,
+): Generator<Batch> {
+  const kept = listSpool(spool).find(({ stream }) => stream === selection.stream);
+  if (kept === undefined) onAbsent(`${spool} holds no stream ${selection.stream}`);
+  else yield* batchesOf(kept, selection, onAbsent);
 }
 
 interface Destination {

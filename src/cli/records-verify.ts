@@ -9,6 +9,7 @@ import { createVerifier } from '../event/verify.ts';
 import type { Expectation } from '../event/verify.ts';
 import { reportLines } from '../event/verify-report.ts';
 import { printable } from '../telemetry/diagnostics.ts';
+import { healingLines } from './records-healing.ts';
 import { readRecords } from './records-input.ts';
 import type { RecordSink } from './records-input.ts';
 import { checkRange, sequenceOf, streamOf, write } from './records-options.ts';
@@ -54,7 +55,9 @@ export async function verifyRecords(args: readonly string[], io: Io): Promise<nu
   if (values.json) await write(io.stdout, `${JSON.stringify({ ...report, notes }, undefined, 2)}\n`);
   else {
     for (const note of notes) io.stderr.write(`${printable(note)}\n`);
-    for (const line of reportLines(report)) await write(io.stdout, `${printable(line)}\n`);
+    // What the spool itself lacks it cannot send.
+    const healing = positionals.every((input) => isDirectory(input, io)) ? [] : healingLines(report);
+    for (const line of [...reportLines(report), ...healing]) await write(io.stdout, `${printable(line)}\n`);
   }
   return report.ok ? 0 : 1;
 }
@@ -85,13 +88,19 @@ async function readInput(input: string, sink: RecordSink, notes: string[], io: I
   }
   const path = resolve(io.cwd, input);
   try {
-    if (statSync(path).isDirectory()) readSpool(path, sink, notes);
+    if (isDirectory(input, io)) readSpool(path, sink, notes);
     else await readRecords(input, createReadStream(path), sink);
   } catch (error) {
     if (error instanceof VerdictError) throw error;
     const detail = error instanceof Error ? error.message : String(error);
     throw new VerdictError('file_unreadable', { file: input, detail }, { cause: error });
   }
+}
+
+function isDirectory(input: string, io: Io): boolean {
+  return (
+    input !== '-' && (statSync(resolve(io.cwd, input), { throwIfNoEntry: false })?.isDirectory() ?? false)
+  );
 }
 
 function readSpool(path: string, sink: RecordSink, notes: string[]): void {

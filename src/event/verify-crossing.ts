@@ -1,6 +1,6 @@
 /** What streams say of each other: who goes on from whom, who took over whom, and who is not here at all. */
 import { ZERO_HASH } from './stamp.ts';
-import type { Findings, StreamReport } from './verify-report.ts';
+import type { Findings, Range, StreamReport } from './verify-report.ts';
 import type { RecordStore } from './verify-store.ts';
 import type { End, StreamFacts } from './verify-stream.ts';
 
@@ -27,10 +27,20 @@ export function judgeCrossing(crossing: Crossing): Map<string, End[]> {
     if (crossing.whole && !crossing.slices.has(facts.index)) {
       const by = [...facts.adoptions, ...facts.checkpoints, ...facts.gaps][0]?.by ?? '';
       const text = `no record of this stream is here, but stream ${by} tells of it`;
-      crossing.findings.add({ kind: 'absent', stream: facts.stream, text });
+      crossing.findings.add({ kind: 'absent', stream: facts.stream, ...rangeOf(facts), text });
     }
   }
   return ends;
+}
+
+/** Of a stream that is only told of: from its first record to the last one that somebody names. */
+function rangeOf({ adoptions, checkpoints }: StreamFacts): { readonly range?: Range } {
+  const named = [
+    ...adoptions.map(({ end }) => end?.sequence ?? 0),
+    ...checkpoints.map((one) => one.sequence),
+  ];
+  const to = Math.max(...named, 0);
+  return to === 0 ? {} : { range: { from: 1, to } };
 }
 
 function addSuccessors(crossing: Crossing, add: (stream: string, end: End) => void): void {

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer';
+import { COMMANDS_MAX } from '../../src/cli/records-healing.ts';
 import { bodyToLogRecord } from '../../src/event/log-record.ts';
 import type { VerifyReport } from '../../src/event/verify-report.ts';
 import { originOf, SpooledLogRecord } from '../../src/export/spooled-log-record.ts';
+import { segmentName } from '../../src/spool/segment.ts';
 import { edit, KEY, newKey, Scene, streamId, told, wholeStream } from '../event/verify-scene.ts';
 import { records, temporaryDirectory, writeSpool } from './records-scene.ts';
 
@@ -169,12 +171,12 @@ test('damage in the middle of a spool is named with its place', async () => {
   );
 });
 
-test('people get one line a stream, one a finding, and a last word; hostile text is escaped', async () => {
+test('people get one line a stream, one a finding, a last word and what to do; hostile text is escaped', async () => {
   const broken = whole.bodies.filter((_, at) => at !== 5).join('\n');
   const { exit, out } = await records(directory, ['verify', '-'], `${broken}\n`);
   assert.equal(exit, 1);
   const rows = out.trimEnd().split('\n');
-  assert.equal(rows.length, 3);
+  assert.equal(rows.length, 5);
   assert.match(rows[0] ?? '', /^BAD 019aaaaa-.*: 9 records, unbroken from 1 to 5, 7 to 10 \(2026/);
   assert.match(rows[1] ?? '', /^ {2}! 019aaaaa-.* 6: missing, and nothing explains it$/);
   assert.match(rows[2] ?? '', /^NOT proven: 9 records in 1 stream\. Unsigned: signatures were not checked/);
@@ -221,3 +223,65 @@ for (const [name, args, exit, text] of [
     assert.match(ran.err, text);
   });
 }
+
+describe('what is missing comes with the commands that send it again', () => {
+  const shown = async (bodies: readonly string[], args: readonly string[] = ['-']) => {
+    const { out } = await records(
+      directory,
+      ['verify', '--key', KEY.publicKeyText, ...args],
+      bodies.join('\n'),
+    );
+    return out.split('\n').filter((line) => line.startsWith('  mcp-verdict') || line.startsWith('  and '));
+  };
+  const command = (from: number, to: number, stream = whole.stream) =>
+    `  mcp-verdict records replay --stream ${stream} --from ${from} --to ${to} --exporter otlp`;
+  const without = (...sequences: number[]) => whole.bodies.filter((_, at) => !sequences.includes(at + 1));
+
+  test('one for each hole, at the beginning and at the end too', async () => {
+    assert.deepEqual(await shown(without(1, 3, 4)), [command(1, 1), command(3, 4)]);
+    assert.deepEqual(await shown(whole.bodies.slice(0, 8)), []);
+    assert.deepEqual(await shown([...whole.bodies.slice(0, 3), whole.bodies[4]!]), [command(4, 4)]);
+  });
+
+  test('a stream that is not here at all, as far as it is told of', async () => {
+    const end = whole.last;
+    const adopted = [`${end.stream} ${end.sequence} ${end.hash}`];
+    const heir = new Scene(2).start().lifecycle('start', { 'verdict.lifecycle.adopted': adopted }).stop();
+    assert.deepEqual(await shown(heir.bodies), [command(1, 10)]);
+    assert.deepEqual(await shown([...heir.bodies, ...whole.bodies.slice(0, 8)]), [command(9, 10)]);
+  });
+
+  test('none where all is here, where records are filtered, and for a spool, which has not what it lacks', async () => {
+    assert.deepEqual(await shown(whole.bodies), []);
+    const denied = new Scene(3)
+      .record('verdict.decision', {}, 13)
+      .calls(1)
+      .record('verdict.decision', {}, 13);
+    const filtered = denied
+      .calls(1)
+      .record('verdict.decision', {}, 13)
+      .bodies.filter((_, at) => at % 2 === 0);
+    assert.deepEqual(await shown(filtered), []);
+    writeSpool(join(directory, 'holed'), whole, { cuts: [4, 7] });
+    rmSync(join(directory, 'holed', whole.stream, segmentName(4)));
+    const { exit, out } = await records(directory, ['verify', 'holed']);
+    assert.deepEqual(
+      [exit, /4 to 6: missing/.test(out), out.includes('mcp-verdict records')],
+      [1, true, false],
+    );
+  });
+
+  test('none with a stream id that a shell would run', async () => {
+    const hostile = whole.bodies.map((body) => edit(body, { 'verdict.stream.id': '$(touch x)' }));
+    assert.ok(!(await shown(hostile.filter((_, at) => at !== 2))).join().includes('touch'));
+  });
+
+  test('no more than a person would run', async () => {
+    const long = new Scene(4).start().calls(2 * COMMANDS_MAX + 5);
+    const lines = await shown(long.checkpoint().bodies.filter((_, at) => at % 2 === 0));
+    assert.deepEqual(
+      [lines.length, lines.at(-1)],
+      [COMMANDS_MAX + 1, '  and 3 more: verify again after these'],
+    );
+  });
+});

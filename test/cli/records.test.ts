@@ -205,6 +205,23 @@ describe('records replay', () => {
     assert.deepEqual([exit, waits], [1, []]);
   });
 
+  test('says what is not in the spool any more, and where else to look', async (context) => {
+    const receiver = await startOtlpReceiver();
+    context.after(() => receiver.close());
+    const to = ['--spool', 'spool', '--endpoint', `${receiver.url}/v1/logs`];
+    const some = await replay([...range(9, 12), ...to]);
+    assert.deepEqual([some.exit, receiver.logs().length], [1, 2]);
+    assert.match(some.out, /^2 records were sent again/);
+    assert.match(
+      some.err,
+      /: 11 to 12 are not in the spool\nWhat is not there cannot be sent: .*spool\.keep/s,
+    );
+    const gone = await replay(['--stream', streamId(9), '--from', '1', '--to', '2', ...to]);
+    assert.deepEqual([gone.exit, receiver.requests.length], [1, 1]);
+    assert.match(gone.out, /^Nothing was sent to /);
+    assert.match(gone.err, /spool holds no stream 019aaaaa-0000-7000-8000-000000000009\nWhat is not there/);
+  });
+
   test('sends at most so many records at once', async (context) => {
     const receiver = await startOtlpReceiver();
     context.after(() => receiver.close());
