@@ -24,7 +24,32 @@ const PROTECTIONS: readonly (readonly string[])[] = [
 const destinations = readdirSync(join(COLLECTOR_CONFIG_DIRECTORY, 'destinations')).map(
   (name) => `destinations/${name}`,
 );
-const SECRETS = { COLLECTOR_TOKEN: 'secret' };
+const strict = readdirSync(join(COLLECTOR_CONFIG_DIRECTORY, 'strict')).map((name) => `strict/${name}`);
+/** What has no default, with the file that needs it and what the collector says without it. */
+const REQUIRED: readonly (readonly [variable: string, value: string, file: string, says: RegExp])[] = [
+  ['COLLECTOR_TOKEN', 'secret', 'auth.yaml', /bearertokenauth\/ingest: no bearer token provided/],
+  [
+    'SPLUNK_HEC_URL',
+    'https://splunk.example:8088/services/collector/event',
+    'destinations/splunk.yaml',
+    /splunk_hec\/audit: requires a non-empty "endpoint"/,
+  ],
+  [
+    'SPLUNK_HEC_TOKEN',
+    'secret',
+    'destinations/splunk.yaml',
+    /splunk_hec\/audit: requires a non-empty "token"/,
+  ],
+  [
+    'DD_API_KEY',
+    'secret',
+    'destinations/datadog.yaml',
+    /bearertokenauth\/DD_API_KEY: no bearer token provided/,
+  ],
+];
+const SECRETS: Readonly<Record<string, string>> = Object.fromEntries(
+  REQUIRED.map(([variable, value]) => [variable, value]),
+);
 
 let binary = '';
 before(async () => {
@@ -60,8 +85,24 @@ test('the collector accepts all destinations at once, with every protection', { 
   assert.deepEqual(validate(configs, SECRETS), { status: 0, output: '' });
 });
 
+for (const file of strict) {
+  const configs = ['base.yaml', file.replace('strict/', 'destinations/'), file];
+  test(`the collector accepts ${configs.join(' + ')}`, { skip }, () => {
+    assert.deepEqual(validate(configs, SECRETS), { status: 0, output: '' });
+  });
+
+  test(`the collector refuses ${file} without the destination that it makes strict`, { skip }, () => {
+    assert.equal(validate(['base.yaml', file], SECRETS).status, 1);
+  });
+}
+
+test('the collector accepts every destination made strict at once, with TLS', { skip }, () => {
+  const configs = ['base.yaml', ...destinations, ...strict, 'tls.yaml'];
+  assert.deepEqual(validate(configs, SECRETS), { status: 0, output: '' });
+});
+
 test('no configuration file is left out of the tests above', () => {
-  const tested = new Set(['base.yaml', 'builder.yaml', ...destinations, ...PROTECTIONS.flat()]);
+  const tested = new Set(['base.yaml', 'builder.yaml', ...destinations, ...strict, ...PROTECTIONS.flat()]);
   const shipped = readdirSync(COLLECTOR_CONFIG_DIRECTORY, { recursive: true, encoding: 'utf8' });
   assert.deepEqual(
     shipped.filter((name) => name.endsWith('.yaml') && !tested.has(name)),
@@ -69,15 +110,16 @@ test('no configuration file is left out of the tests above', () => {
   );
 });
 
-for (const [what, env] of [
-  ['missing', {}],
-  ['empty', { COLLECTOR_TOKEN: '' }],
-] as const) {
-  test(`a token that is ${what} is an error, and not a collector without protection`, { skip }, () => {
-    const { status, output } = validate(['base.yaml', ...destinations, 'auth.yaml'], env);
-    assert.equal(status, 1);
-    assert.match(output, /bearertokenauth\/ingest: no bearer token provided/);
-  });
+for (const [variable, , file, says] of REQUIRED) {
+  for (const what of ['missing', 'empty'] as const) {
+    test(`${variable} that is ${what} is an error that names it, and no start without it`, { skip }, () => {
+      const { [variable]: _, ...others } = SECRETS;
+      const env = what === 'empty' ? { ...others, [variable]: '' } : others;
+      const { status, output } = validate(['base.yaml', ...new Set([...destinations, file])], env);
+      assert.equal(status, 1);
+      assert.match(output, says);
+    });
+  }
 }
 
 test('a misspelt key is an error, so that a green validate means something', { skip }, () => {
@@ -86,7 +128,7 @@ test('a misspelt key is an error, so that a green validate means something', { s
     '--config',
     'yaml:receivers::otlp::protocol: {}',
   ];
-  assert.equal(otelcol(['validate', ...configs], {}).status, 1);
+  assert.equal(otelcol(['validate', ...configs], SECRETS).status, 1);
 });
 
 test('the binary is of the version in builder.yaml and has the components that it names', { skip }, () => {

@@ -1,0 +1,237 @@
+/**
+ * The whole way: agents, the built proxy, a real collector with the files of collector-config/, and one or several
+ * destinations, each behind a front that can be told to fail. What is proven is read from what the destinations return.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { newApiKey } from '../../src/identity/api-keys.ts';
+import { startCli, type Running } from './cli.ts';
+import { eventually, startCollector, type Collector } from './collector.ts';
+import { makeCalls, makeHostileCalls, startUpstream, type Upstream } from './fan-out/calls.ts';
+import {
+  strictVariable,
+  type Body,
+  type Destination,
+  type DestinationKind,
+  type Topology,
+} from './fan-out/destination.ts';
+import {
+  checkCalls,
+  compare,
+  verifyExport,
+  type Comparison,
+  type Recorded,
+  type Verification,
+} from './fan-out/proof.ts';
+import { exportedBodies } from './delivered.ts';
+import { freePort } from './free-port.ts';
+import { MIXED_POLICY, type MadeCall } from './mixed-calls.ts';
+
+export interface FanOutOptions {
+  /** A directory of the test's own. */
+  readonly dir: string;
+  readonly topology: Topology;
+  readonly kinds: readonly DestinationKind[];
+  /** Configuration over that of collector-config/, as a value that is written as YAML: shorter waits, smaller queues. */
+  readonly overlay?: Readonly<Record<string, unknown>>;
+}
+
+export interface FanOut {
+  readonly collector: () => Collector;
+  /** Throws for one that is not in this scene. */
+  readonly destination: (name: string) => Destination;
+  /** Makes so many mixed calls; resolves when all are answered. */
+  readonly calls: (count: number) => Promise<void>;
+  /** Sends what a hostile agent sends. */
+  readonly hostile: () => Promise<void>;
+  /** SIGKILL, and a start in its place with its queue. */
+  readonly killCollector: () => Promise<void>;
+  /** As an operator ends it: resolves when the proxy has delivered everything to its first hop. */
+  readonly stopProxy: () => Promise<string>;
+  readonly proxy: () => Running;
+  /** What the proxy has recorded, from its spool; throws where that is not what was called. */
+  readonly recorded: () => Promise<readonly Recorded[]>;
+  /** Resolves when each of these destinations holds every record of the spool (default: all); throws at the deadline. */
+  readonly arrived: (options?: {
+    readonly names?: readonly string[];
+    readonly timeoutMs?: number;
+  }) => Promise<void>;
+  /** How what a destination returns differs from what was recorded; throws for what can never be right. */
+  readonly compare: (name: string) => Promise<Comparison>;
+  /** `records verify --key` over what a user gets from the destination. */
+  readonly verify: (name: string) => Promise<Verification>;
+  /** `records replay` through the collector, or in B through the destination's own endpoint. */
+  readonly verdictFile: string;
+  readonly spool: string;
+  readonly environment: Readonly<Record<string, string>>;
+  readonly close: () => Promise<void>;
+}
+
+const ARRIVAL_TIMEOUT_MS = 60_000;
+const SHUTDOWN_TIMEOUT_S = 240;
+
+export async function startFanOut(options: FanOutOptions): Promise<FanOut> {
+  const { dir, kinds, topology } = options;
+  mkdirSync(dir, { recursive: true });
+  const closing: (() => Promise<unknown>)[] = [];
+  const close = async (): Promise<void> => {
+    for (const end of closing.splice(0).toReversed()) await end();
+  };
+  try {
+    const upstream = await startUpstream();
+    closing.push(upstream.close);
+    const destinations = new Map<string, Destination>();
+    for (const kind of kinds) {
+      const destination = await kind.start(join(dir, kind.name));
+      closing.push(destination.close);
+      destinations.set(kind.name, destination);
+    }
+    const ports = new Map<string, number>();
+    for (const { name } of topology === 'B' ? kinds : []) ports.set(name, await freePort());
+    const plan = collectorPlan(options, destinations, ports);
+    const running = { collector: await startCollector(plan) };
+    closing.push(() => running.collector.kill());
+    const environment =
+      topology === 'A' ? { OTEL_EXPORTER_OTLP_ENDPOINT: running.collector.httpEndpoint } : {};
+    const { key, verdictFile } = writeProxyFiles(dir, upstream, ports);
+    const env = { ...environment, OTEL_TRACES_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none' };
+    const proxy = startCli(['serve', '--config', 'verdict.yaml'], { env, cwd: dir });
+    closing.push(() => proxy.stop('SIGKILL'));
+    const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
+    const scene = { ...options, destinations, door: { url, key }, spool: join(dir, 'spool'), made: [] };
+    return {
+      ...traffic(scene),
+      ...evidence(scene),
+      collector: () => running.collector,
+      proxy: () => proxy,
+      async killCollector() {
+        const { ports: taken } = running.collector;
+        await running.collector.kill();
+        running.collector = await startCollector({ ...plan, ports: taken });
+      },
+      async stopProxy() {
+        const { code } = await proxy.stop();
+        if (code !== 0) throw new Error(`the proxy ended with ${code}:\n${proxy.stderr()}`);
+        return proxy.stderr();
+      },
+      verdictFile,
+      spool: scene.spool,
+      environment,
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+interface Scene extends FanOutOptions {
+  readonly destinations: ReadonlyMap<string, Destination>;
+  readonly door: { readonly url: string; readonly key: string };
+  readonly spool: string;
+  /** All calls so far that were answered. */
+  readonly made: MadeCall[];
+}
+
+function traffic({ door, made }: Scene): Pick<FanOut, 'calls' | 'hostile'> {
+  return {
+    calls: async (count) => void made.push(...(await makeCalls(door, count))),
+    hostile: async () => void (await makeHostileCalls(door)),
+  };
+}
+
+function evidence(scene: Scene): Pick<FanOut, 'destination' | 'recorded' | 'arrived' | 'compare' | 'verify'> {
+  const recorded = async (): Promise<readonly Recorded[]> => {
+    const texts = await exportedBodies(scene.spool);
+    const bodies = texts.map((text) => ({ text, body: JSON.parse(text) as Body }));
+    checkCalls(scene.made, bodies);
+    return bodies;
+  };
+  const destination = (name: string): Destination => {
+    const found = scene.destinations.get(name);
+    if (found === undefined) throw new Error(`there is no ${name} in this scene`);
+    return found;
+  };
+  const kindOf = (name: string): DestinationKind => scene.kinds.find((kind) => kind.name === name)!;
+  return {
+    destination,
+    recorded,
+    async arrived({ names = [...scene.destinations.keys()], timeoutMs = ARRIVAL_TIMEOUT_MS } = {}) {
+      const expected = (await recorded()).length;
+      for (const name of names) {
+        let held = 0;
+        await eventually(
+          async () => {
+            const returned = await destination(name).read();
+            held = new Set(returned.map(({ body }) => body)).size;
+            return held >= expected || undefined;
+          },
+          { what: `all records in ${name}`, timeoutMs, state: () => `${held} of ${expected} are there.` },
+        );
+      }
+    },
+    compare: async (name) =>
+      compare({ kind: kindOf(name), returned: await destination(name).read(), recorded: await recorded() }),
+    async verify(name) {
+      const out = join(scene.dir, `exported-${name}`);
+      mkdirSync(out, { recursive: true });
+      return await verifyExport(await destination(name).exportTo(out), await recorded());
+    },
+  };
+}
+
+function collectorPlan(
+  { dir, kinds, topology, overlay }: FanOutOptions,
+  destinations: ReadonlyMap<string, Destination>,
+  ports: ReadonlyMap<string, number>,
+): {
+  readonly dir: string;
+  readonly configs: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+} {
+  const configs = ['base.yaml', ...kinds.map(({ config }) => config)];
+  if (topology === 'B') configs.push(...kinds.map(({ strictConfig }) => strictConfig));
+  if (overlay !== undefined) {
+    const file = join(dir, 'overlay.yaml');
+    writeFileSync(file, JSON.stringify(overlay));
+    configs.push(file);
+  }
+  const env: Record<string, string> = {};
+  for (const kind of kinds) {
+    Object.assign(env, destinations.get(kind.name)?.env);
+    const port = ports.get(kind.name);
+    if (port !== undefined) env[strictVariable(kind)] = `127.0.0.1:${port}`;
+  }
+  return { dir: join(dir, 'collector'), configs, env };
+}
+
+function writeProxyFiles(
+  dir: string,
+  upstream: Upstream,
+  ports: ReadonlyMap<string, number>,
+): { readonly key: string; readonly verdictFile: string } {
+  const { key, entry } = newApiKey({
+    user: 'alice',
+    agent: { id: 'agent-7', name: 'Seven' },
+    roles: ['ops'],
+  });
+  const endpoints = Object.fromEntries(
+    [...ports].map(([name, port]) => [name, { url: `http://127.0.0.1:${port}/v1/logs` }]),
+  );
+  const verdict = {
+    listen: '127.0.0.1:0',
+    policy: ['policy.yaml'],
+    servers: { up: { url: `http://127.0.0.1:${upstream.port}/mcp` } },
+    identity: { api_keys: 'keys.yaml' },
+    keys: { directory: 'keys' },
+    spool: { directory: 'spool' },
+    exporters: { otlp: ports.size === 0 ? { required: true } : { endpoints } },
+    shutdown_timeout: `${SHUTDOWN_TIMEOUT_S}s`,
+  };
+  const keys = { apiVersion: 'mcp-verdict/v1', kind: 'ApiKeys', keys: [entry] };
+  const verdictFile = join(dir, 'verdict.yaml');
+  writeFileSync(join(dir, 'policy.yaml'), MIXED_POLICY);
+  writeFileSync(join(dir, 'keys.yaml'), JSON.stringify(keys));
+  writeFileSync(verdictFile, JSON.stringify(verdict));
+  return { key, verdictFile };
+}

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { test, type TestContext } from 'node:test';
+import { startFaultFront, type Fault, type FaultFront } from './fault-front.ts';
+
+/** In front of a server that answers with what it was sent. */
+async function frontOf(t: TestContext): Promise<FaultFront & { readonly send: () => Promise<string> }> {
+  const server = createServer((request, response) => {
+    void text(request).then((body) => response.writeHead(201).end(`${request.url} ${body}`));
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  // A server that listens on TCP has an AddressInfo.
+  const front = await startFaultFront((server.address() as AddressInfo).port);
+  t.after(async () => {
+    await front.close();
+    server.close();
+  });
+  const send = async (): Promise<string> => {
+    const response = await fetch(`http://127.0.0.1:${front.port}/a?b`, { method: 'POST', body: 'x' });
+    return `${response.status} ${await response.text()}`;
+  };
+  return { ...front, send };
+}
+
+test('the front hands on, and what it counts is what came and what went through', async (t) => {
+  const front = await frontOf(t);
+  assert.equal(await front.send(), '201 /a?b x');
+  await front.set(503);
+  assert.equal(await front.send(), '503 made up: 503');
+  assert.deepEqual(front.requests(), { seen: 2, passed: 1 });
+});
+
+for (const fault of ['refuse', 'lose'] as const satisfies readonly Fault[]) {
+  test(`a front that is told to ${fault} gives no answer, and works again on the same port`, async (t) => {
+    const front = await frontOf(t);
+    await front.set(fault);
+    await assert.rejects(front.send());
+    assert.equal(front.requests().passed, fault === 'lose' ? 1 : 0);
+    await front.set('pass');
+    assert.equal(await front.send(), '201 /a?b x');
+  });
+}
+
+test('a front that hangs keeps a request until it is told otherwise, and then breaks it off', async (t) => {
+  const front = await frontOf(t);
+  await front.set('hang');
+  const hanging = assert.rejects(front.send());
+  while (front.requests().seen === 0) await new Promise((turn) => setImmediate(turn));
+  await front.set('pass');
+  await hanging;
+  assert.equal(await front.send(), '201 /a?b x');
+});
+
+test('what is down behind the front is a 502', async (t) => {
+  const front = await startFaultFront(1);
+  t.after(front.close);
+  assert.equal((await fetch(`http://127.0.0.1:${front.port}/`)).status, 502);
+});
