@@ -46,6 +46,13 @@ const REQUIRED: readonly (readonly [variable: string, value: string, file: strin
     'destinations/datadog.yaml',
     /bearertokenauth\/DD_API_KEY: no bearer token provided/,
   ],
+  [
+    'LOKI_ENDPOINT',
+    'http://loki.example:3100/otlp',
+    'destinations/loki.yaml',
+    /otlp_http\/loki: at least one endpoint must be specified/,
+  ],
+  ['S3_BUCKET', 'audit', 'destinations/s3.yaml', /bearertokenauth\/S3_BUCKET: no bearer token provided/],
 ];
 const SECRETS: Readonly<Record<string, string>> = Object.fromEntries(
   REQUIRED.map(([variable, value]) => [variable, value]),

@@ -4,9 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { skipWithoutCollector } from '../support/build-collector.ts';
 import { startFanOut } from '../support/fan-out-scene.ts';
-import { DESTINATIONS } from '../support/fan-out/kinds.ts';
+import { DESTINATIONS, skipWithoutDestinations } from '../support/fan-out/kinds.ts';
 
 /** A test that hangs fails, and its processes are ended. */
 const TIMEOUT_MS = 120_000;
@@ -15,7 +14,7 @@ const CALLS = 300;
 const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-fan-out-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-describe('one destination', { skip: skipWithoutCollector(), timeout: TIMEOUT_MS }, () => {
+describe('one destination', { skip: skipWithoutDestinations(), timeout: TIMEOUT_MS }, () => {
   for (const kind of DESTINATIONS) {
     for (const topology of ['A', 'B'] as const) {
       test(`${kind.name}, ${topology}: it returns each record once, with its fields, and the chain is proven from that`, async (t) => {
