@@ -27,7 +27,8 @@ repair   names what is damaged and copies it aside; changes and deletes nothing 
   --stream ID         this stream only
   --key FILE|BASE64   public key that checkpoints must be signed with; may be given several times. Without one
                       signatures are not checked, and whoever can write records could have made them
-  --format FORMAT     json (the bodies) or otlp-json (OTLP/JSON, as the collector's file exporter writes it)
+  --format FORMAT     json (the bodies), otlp-json (as the collector's file exporter writes it), cef (CEF:0) or
+                      ocsf (OCSF 1.8.0)
   --from N, --to N    sequences, both included. verify expects a stream from 1 to its end; --from any takes it from
                       the first record that is here (retention has freed the others)
   --endpoint URL      where to send, used as it stands: http://HOST:4318/v1/logs

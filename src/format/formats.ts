@@ -1,9 +1,11 @@
 /** The table of formats: configuration, command line and exporters all choose from it. */
+import { cefFormat } from './cef.ts';
 import { jsonFormat } from './json.ts';
+import { ocsfFormat } from './ocsf.ts';
 import { otlpJsonFormat } from './otlp-json.ts';
 import type { Format } from './record.ts';
 
-export const FORMATS: readonly Format[] = [jsonFormat, otlpJsonFormat];
+export const FORMATS: readonly Format[] = [jsonFormat, otlpJsonFormat, cefFormat, ocsfFormat];
 
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name);
 

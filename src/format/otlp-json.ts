@@ -3,6 +3,7 @@
  * OTLP-JSON file receiver reads it (OTLP 1.x, "JSON Protobuf Encoding": 64-bit integers are strings, ids are hex).
  */
 import type { Event, Scalar } from '../event/vocabulary.ts';
+import { safeJson } from './safe-text.ts';
 import type { Format, FormattedRecord, RecordOrigin } from './record.ts';
 
 export const otlpJsonFormat: Format = {
@@ -21,10 +22,10 @@ function encode({ body, content, origin }: FormattedRecord): string {
     traceId === undefined || spanId === undefined
       ? ''
       : `,"traceId":${JSON.stringify(traceId)},"spanId":${JSON.stringify(spanId)}`;
-  return (
+  return safeJson(
     `${before}{"timeUnixNano":${time},"observedTimeUnixNano":${time},"severityNumber":${severityNumber},` +
-    `"body":{"stringValue":${JSON.stringify(body)}},"attributes":${attributesOf(attributes)}${ids},` +
-    `"eventName":${JSON.stringify(eventName)}}${after}`
+      `"body":{"stringValue":${JSON.stringify(body)}},"attributes":${attributesOf(attributes)}${ids},` +
+      `"eventName":${JSON.stringify(eventName)}}${after}`,
   );
 }
 

@@ -29,7 +29,7 @@ for (const [name, args, text] of [
   ['no verb', [], /records needs a verb: tail, verify, export, replay, repair/],
   ['another verb', ['delete'], /there is no records delete/],
   ['a name of every object', ['constructor'], /there is no records constructor/],
-  ['export without a format', ['export'], /give --format and one of json, otlp-json/],
+  ['export without a format', ['export'], /give --format and one of json, otlp-json, cef, ocsf/],
   ['export in another format', ['export', '--format', 'toString'], /give --format and one of/],
   ['replay without a range', ['replay', '--stream', streamId(1)], /replay needs --stream, --from and --to/],
   [
