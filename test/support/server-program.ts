@@ -37,14 +37,15 @@ export async function startServer(options: ServerOptions): Promise<ServerProgram
   const url = `http://127.0.0.1:${port}`;
   let output = '';
   let child: ChildProcess | undefined;
-  const killAtExit = (): void => void child?.kill('SIGKILL');
-  process.once('exit', killAtExit);
   const start = async (): Promise<void> => {
     const started = spawn(options.binary, options.args(port), {
       env: { PATH: process.env['PATH'] ?? '', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     child = started;
+    const killAtExit = (): void => void started.kill('SIGKILL');
+    process.once('exit', killAtExit);
+    started.once('exit', () => process.off('exit', killAtExit));
     for (const stream of [started.stdout, started.stderr])
       stream.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
     await untilServing(started, `${url}${options.healthPath}`, () => output);
