@@ -7,7 +7,7 @@ import type { Waiting } from './delivery.ts';
 import { createRecordEmitter } from './record-emitter.ts';
 import type { Service } from './resource.ts';
 import { SpoolLogRecordProcessor, type SpoolProcessorOptions } from './spool-processor.ts';
-import type { Spool } from './spool.ts';
+import type { Spool } from './spool-options.ts';
 
 export interface SpoolPipelineOptions extends Omit<SpoolProcessorOptions, 'version' | 'clock' | 'lifecycle'> {
   readonly resource: Resource;

@@ -11,7 +11,8 @@ import { KEEP_MS_DEFAULT, SPOOL_BYTES_DEFAULT } from '../spool/retention.ts';
 import { stderrDiagnostics, type Diagnostics } from '../telemetry/diagnostics.ts';
 import type { ExporterPlan } from './delivery-message.ts';
 import type { Waiting } from './delivery.ts';
-import { openSpool, type Spool, type SpoolOptions } from './spool.ts';
+import type { Spool, SpoolOptions } from './spool-options.ts';
+import { openSpool } from './spool.ts';
 import { createRecordReader } from './unstamped.ts';
 
 export interface SpoolProcessorOptions {

@@ -3,77 +3,35 @@
  * keeper of what lies there. What has to be said about the spool itself (gaps, outcomes that nobody will learn,
  * checkpoints) is recorded in it like everything else.
  */
-import { checkpointFields, nextCheckpointDelayMs } from '../event/checkpoint.ts';
-import type { EventClock } from '../event/clock.ts';
 import { toAttributes } from '../event/fields.ts';
 import { halve } from '../event/halves.ts';
 import type { Draft } from '../event/recorder.ts';
-import type { SigningKey } from '../event/signing.ts';
 import type { Unstamped } from '../event/stamp.ts';
 import { adoptionText } from '../event/verify.ts';
 import { newUid } from '../event/uid.ts';
-import { SEVERITY, type Fields } from '../event/vocabulary.ts';
+import type { Fields } from '../event/vocabulary.ts';
 import { gapOfDamage, type AdoptedStream, type Adoption } from '../spool/adoption.ts';
 import { createKeeper, type Keeper, type SpoolSize } from '../spool/keeper.ts';
 import { nodeFiles } from '../spool/node-files.ts';
-import type { Citation, DurablePosition } from '../spool/position.ts';
+import type { DurablePosition } from '../spool/position.ts';
+import { callBytesMax, createRation, type Appended, type Ration } from '../spool/ration.ts';
 import { recoveredPosition } from '../spool/recovery.ts';
-import type { StreamIdentity } from '../spool/segment.ts';
-import type { Durability } from '../spool/writer-message.ts';
+import { SEGMENT_BYTES_DEFAULT } from '../spool/segment.ts';
 import { startSpoolWriter, type SpoolWriter, type WriterCounts } from '../spool/writer.ts';
-import type { Diagnostics } from '../telemetry/diagnostics.ts';
+import { Checkpoints } from './checkpoints.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { checkExporters, createDelivery, type Delivery, type Waiting } from './delivery.ts';
-import type { ExporterPlan } from './delivery-message.ts';
-import type { PumpStatus } from './pump-options.ts';
-import type { Service } from './resource.ts';
+import type { Spool, SpoolOptions, SpoolStatus } from './spool-options.ts';
 import { gapDraft, lifecycle, pairing, unknownOutcome, type Gap } from './spool-drafts.ts';
 
 /** How often streams without an owner are looked for. */
 export const ADOPT_INTERVAL_MS = 60_000;
 /** How often it is looked for what may be freed. */
 export const RETAIN_INTERVAL_MS = 5000;
-
-export interface SpoolOptions {
-  readonly directory: string;
-  readonly durability: Durability;
-  readonly segmentBytes?: number | undefined;
-  /** How long what has been acknowledged is kept, milliseconds. */
-  readonly keepMs: number;
-  readonly bytesMax: number;
-  readonly identity: StreamIdentity;
-  readonly service: Service;
-  readonly exporters: readonly ExporterPlan[];
-  /** Without one there are no checkpoints. */
-  readonly signing?: SigningKey | undefined;
-  readonly clock: EventClock;
-  readonly diagnostics: Diagnostics;
-  readonly onCommit?: ((seconds: number, records: number) => void) | undefined;
-}
-
-export interface SpoolStatus {
-  /** Whether records are taken. */
-  readonly healthy: boolean;
-  readonly size: SpoolSize;
-  readonly writer: WriterCounts;
-  readonly exporters: Readonly<Record<string, PumpStatus>>;
-}
-
-export interface Spool {
-  /** Streams taken over at the start. */
-  readonly adopted: readonly string[];
-  append(record: Unstamped): void;
-  /** Puts a record of our own into the spool. @returns its uid */
-  record(draft: Draft): string;
-  /** Resolves when the record is durable; rejects when it cannot be made so. */
-  recorded(uid: string): Promise<void>;
-  /** Resolves when everything appended so far is durable or given up. */
-  settled(): Promise<void>;
-  position(): DurablePosition;
-  status(): SpoolStatus;
-  /** Signs, delivers for at most so long, seals. What waits stays for whoever starts next. Never rejects. */
-  stop(deadlineMs: number): Promise<Waiting>;
-}
+/** The same, at most, while the spool is about to be full, or is. */
+export const RETAIN_SOON_MS = 250;
+/** Segments of a spool that is as large as it may be: one that is written cannot be freed. */
+const SEGMENTS_LEAST = 8;
 
 /** Rejects with `spool_unavailable` where the directory cannot be used, `config_invalid` for an exporter's name. */
 export async function openSpool(options: SpoolOptions): Promise<Spool> {
@@ -94,9 +52,11 @@ class OpenSpool implements Spool {
   readonly #timers = new Set<NodeJS.Timeout>();
   #writer: SpoolWriter | undefined;
   #delivery: Delivery | undefined;
+  readonly #ration: Ration;
   #size: SpoolSize = { bytes: 0, full: false };
-  #checkpointMs = performance.now();
-  #recordedSince = false;
+  /** What is to be done soon, once. */
+  readonly #due = new Set<'retain' | 'adopt'>();
+  readonly #checkpoints: Checkpoints;
   #last: string | undefined;
   #refusedBefore = 0;
   /** Adopted streams of which the records are not known to be durable yet. */
@@ -105,9 +65,19 @@ class OpenSpool implements Spool {
 
   constructor(options: SpoolOptions) {
     this.#options = options;
+    this.#ration = createRation(options.bytesMax);
+    this.#checkpoints = new Checkpoints({
+      signing: options.signing,
+      position: () => this.position(),
+      record: (draft) => this.record(draft),
+      written: (uid) => this.#open().written(uid),
+      after: (delayMs, run) => this.#after(delayMs, run),
+    });
     this.#keeper = createKeeper({
       ...options,
       files: nodeFiles,
+      bytesMax: callBytesMax(options.bytesMax),
+      written: () => this.#writer?.position(),
       nowMs: Date.now,
       onGap: (gap) => this.#recordGap(gap),
       onFreed: (stream, first) => this.#delivery?.kept(stream, first),
@@ -115,7 +85,11 @@ class OpenSpool implements Spool {
   }
 
   async open(): Promise<void> {
-    const { directory, durability, segmentBytes, identity, diagnostics } = this.#options;
+    const { directory, durability, identity, diagnostics, bytesMax } = this.#options;
+    const segmentBytes = Math.min(
+      this.#options.segmentBytes ?? SEGMENT_BYTES_DEFAULT,
+      bytesMax / SEGMENTS_LEAST,
+    );
     const adoption = this.#adopt();
     this.#writer = await startSpoolWriter({
       directory,
@@ -130,7 +104,7 @@ class OpenSpool implements Spool {
         this.#delivery?.announce({ identity: next.identity, first: 1, durable: next.position });
         this.record(lifecycle({ 'verdict.lifecycle.state': 'stream_opened' }));
         // It ended without one of its own.
-        void this.#checkpoint(end)?.catch(() => {});
+        void this.#checkpoints.sign(end)?.catch(() => {});
       },
       onCommit: this.#options.onCommit,
     });
@@ -145,13 +119,22 @@ class OpenSpool implements Spool {
       durablePort: () => writer.durablePort(),
       onDamage: (damage) => this.#recordGap(gapOfDamage(damage)),
       onDeadLetter: (letter) => this.#recordLetter(letter),
-      onAcknowledged: (exporter, stream, sequence) => this.#keeper.acknowledged(exporter, stream, sequence),
+      onAcknowledged: (exporter, stream, sequence) => {
+        this.#keeper.acknowledged(exporter, stream, sequence);
+        if (this.#ration.isFull()) this.#retainBefore();
+      },
+      onFinished: (exporter, stream) => {
+        this.#keeper.finished(exporter, stream);
+        this.#adoptMore();
+      },
     });
     this.adopted = this.#takeOver(adoption);
     this.#delivery.announce({ identity, first: 1, durable: position });
+    // What was adopted may be as much as there may be.
+    await this.#free();
     this.#every(RETAIN_INTERVAL_MS, () => void this.#retain());
     this.#every(ADOPT_INTERVAL_MS, () => this.#adoptLate());
-    this.#checkpointLater();
+    this.#checkpoints.begin();
   }
 
   /** Lets go of everything after a start that failed. */
@@ -163,11 +146,18 @@ class OpenSpool implements Spool {
   append(record: Unstamped): void {
     const { attributes, name } = record;
     const uid = String(attributes['log.record.uid']);
-    this.#last = uid;
-    if (name !== 'verdict.checkpoint') this.#recordedSince = true;
-    this.#writer?.append(uid, { ...halve(record), ...pairing(uid, record) }, false);
+    const appended = { uid, name, entry: { ...halve(record), ...pairing(uid, record) } };
+    if (!this.#ration.admit(appended)) return;
+    this.#write(appended);
+    if (this.#ration.isStale()) this.#retainBefore();
     // At once, for until then whoever adopts the stream next records everything of it again.
     if (attributes['verdict.lifecycle.adopted'] !== undefined) void this.#markAdopted();
+  }
+
+  #write({ uid, name, entry }: Appended): void {
+    this.#last = uid;
+    this.#checkpoints.recorded(name);
+    this.#writer?.append(uid, entry, false);
   }
 
   record(draft: Draft): string {
@@ -184,7 +174,7 @@ class OpenSpool implements Spool {
   }
 
   recorded(uid: string): Promise<void> {
-    return this.#open().recorded(uid);
+    return this.#ration.refuse(uid) ?? this.#open().recorded(uid);
   }
 
   async settled(): Promise<void> {
@@ -204,7 +194,7 @@ class OpenSpool implements Spool {
     return {
       healthy: writer.healthy(),
       size: this.#size,
-      writer: writer.counts(),
+      writer: this.#counts(),
       exporters: this.#delivery?.status() ?? {},
     };
   }
@@ -216,11 +206,12 @@ class OpenSpool implements Spool {
     for (const timer of this.#timers) clearTimeout(timer);
     // What was recorded before the last checkpoint is what that checkpoint proves.
     await this.settled();
-    await this.#checkpoint()?.catch(() => {});
+    await this.#checkpoints.sign()?.catch(() => {});
     // The writer's own word to the delivery thread takes another way, and may come after the order to stop.
     this.#delivery?.advance(this.position());
     const waiting = (await this.#delivery?.stop(left())) ?? { waiting: 0, exporters: {} };
     await this.#retain();
+    this.#ration.close();
     await writer.stop(Math.max(left(), STOP_MIN_MS));
     this.#keeper.release();
     return waiting;
@@ -268,7 +259,7 @@ class OpenSpool implements Spool {
         end: stream.end,
       });
       // Its own last checkpoint may be seconds older than its end.
-      if (!stream.marked) void this.#checkpoint(stream.end)?.catch(() => {});
+      if (!stream.marked) void this.#checkpoints.sign(stream.end)?.catch(() => {});
     }
     for (const gap of gaps) this.record(gapDraft(gap));
     for (const decision of unknownOutcomes) this.record(unknownOutcome(decision));
@@ -285,6 +276,7 @@ class OpenSpool implements Spool {
     try {
       await this.#open().written(this.#last);
       for (const stream of streams) this.#keeper.mark(stream);
+      this.#adoptMore();
     } catch {
       this.#unmarked.push(...streams);
     }
@@ -303,56 +295,80 @@ class OpenSpool implements Spool {
     this.#options.diagnostics.error(text);
     // Until it is open, whoever opens it is told.
     if (this.#writer === undefined) return;
-    const { refused } = this.#writer.counts();
     if (!this.#writer.healthy()) void this.#retain();
-    else if (refused > this.#refusedBefore) {
-      const fields: Fields = {
-        'verdict.lifecycle.state': 'audit_restored',
-        'verdict.lifecycle.refused': refused - this.#refusedBefore,
-      };
-      this.#refusedBefore = refused;
-      this.record(lifecycle(fields));
-    }
+    else if (!this.#ration.isFull()) this.#restored();
+  }
+
+  /** Puts on record that calls were refused, and how many, once they are taken again. */
+  #restored(): void {
+    const { refused } = this.#counts();
+    if (refused === this.#refusedBefore) return;
+    const fields: Fields = {
+      'verdict.lifecycle.state': 'audit_restored',
+      'verdict.lifecycle.refused': refused - this.#refusedBefore,
+    };
+    this.#refusedBefore = refused;
+    this.record(lifecycle(fields));
+  }
+
+  #counts(): WriterCounts {
+    const { committed, refused, lost } = this.#open().counts();
+    const held = this.#ration.counts();
+    return { committed, refused: refused + held.refused, lost: lost + held.lost };
   }
 
   async #retain(): Promise<void> {
     await this.#markAdopted();
+    await this.#free();
+  }
+
+  async #free(): Promise<void> {
     try {
-      this.#size = await this.#keeper.retain();
+      this.#measured(await this.#keeper.retain());
     } catch (error) {
       this.#options.diagnostics.error(`nothing could be freed in the spool: ${String(error)}`);
     }
   }
 
-  /** Signs how far a stream has come; our own, unless another is given. */
-  #checkpoint(end?: Citation): Promise<void> | undefined {
-    const { signing } = this.#options;
-    const place = end ?? this.position();
-    if (signing === undefined || place.sequence === 0) return undefined;
-    if (end === undefined) {
-      this.#checkpointMs = performance.now();
-      this.#recordedSince = false;
+  #measured(size: SpoolSize): void {
+    const { diagnostics, bytesMax } = this.#options;
+    const before = this.#ration.isFull();
+    this.#size = size;
+    for (const held of this.#ration.measured(size)) this.#write(held);
+    if (size.full === before) return;
+    if (size.full) {
+      diagnostics.error(
+        `calls are refused: the spool is as large as it may be (${bytesMax} bytes), and nothing in it may be freed ` +
+          'before it is acknowledged',
+      );
+    } else {
+      diagnostics.error('the spool has room again, and takes records');
+      this.#restored();
     }
-    const fields = checkpointFields(signing, place);
-    const uid = this.record({ name: 'verdict.checkpoint', severity: SEVERITY.info, fields });
-    return this.#open().written(uid);
   }
 
-  #checkpointLater(): void {
-    const delayMs = nextCheckpointDelayMs({
-      nowMs: performance.now(),
-      lastMs: this.#checkpointMs,
-      recorded: this.#recordedSince,
-    });
-    // At least once a second, because what ends idleness also brings the next checkpoint nearer.
-    this.#after(Math.min(Math.max(delayMs, 1), CHECKPOINT_LOOK_MS), () => {
-      if (delayMs <= CHECKPOINT_LOOK_MS) this.#checkpoint()?.catch(() => {});
-      this.#checkpointLater();
-    });
+  #retainBefore(): void {
+    this.#once('retain', RETAIN_SOON_MS, () => void this.#retain());
+  }
+
+  /** Not all are held at once: when some are done, it is the next ones' turn. */
+  #adoptMore(): void {
+    if (!this.#keeper.canAdoptMore()) return;
+    this.#once('adopt', ADOPT_SOON_MS, () => this.#adoptLate());
   }
 
   #every(intervalMs: number, run: () => void): void {
     this.#timers.add(setInterval(run, intervalMs).unref());
+  }
+
+  /** Asked for again meanwhile, it is the same one. */
+  #once(what: 'retain' | 'adopt', delayMs: number, run: () => void): void {
+    if (this.#due.has(what)) return;
+    this.#due.add(what);
+    this.#after(delayMs, () => {
+      this.#due.delete(what);
+      run();
+    });
   }
 
   #after(delayMs: number, run: () => void): void {
@@ -364,6 +380,7 @@ class OpenSpool implements Spool {
   }
 }
 
-const CHECKPOINT_LOOK_MS = 1000;
+/** Between two adoptions, where there is more than may be held at once. */
+const ADOPT_SOON_MS = 100;
 /** What the writer gets to seal the stream, even where delivery has used up the deadline. */
 const STOP_MIN_MS = 1000;

@@ -115,7 +115,7 @@ async function spooled(options: RecordsOptions): Promise<Records> {
         waiting === 0 && exporters.length > 0
           ? 'all delivered'
           : `${exporters.length === 0 ? 'they' : waiting} ${where}`;
-      const lost = writer.lost === 0 ? '' : `, ${writer.lost} LOST (the disk took none)`;
+      const lost = writer.lost === 0 ? '' : `, ${writer.lost} LOST (the spool had no room)`;
       const text = `${writer.committed} records are durable, ${kept}${lost}`;
       return { text, lost: writer.lost > 0, recorded: writer.committed, delivered };
     },

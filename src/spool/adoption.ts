@@ -2,7 +2,7 @@
  * Taking over the streams of processes that died. What can be locked has no owner; what is locked is alive and is
  * left alone. Nothing is written: what has to be recorded is handed back, to be recorded in a stream of our own.
  */
-import { readCatalogue } from './catalogue.ts';
+import { listStreams, readCatalogue } from './catalogue.ts';
 import type { SpoolFiles, SpoolLock } from './files.ts';
 import type { Damage } from './position.ts';
 import { recoverStream } from './recovery.ts';
@@ -17,14 +17,18 @@ export interface AdoptionOptions {
   readonly files: SpoolFiles;
   /** The spool's. */
   readonly directory: string;
-  /** Streams that this process holds already: its own, and adopted ones. */
+  /** Streams that are not to be looked at: our own, adopted ones, settled ones. */
   readonly own: Iterable<string>;
+  /** Whether nothing is left to do for a stream but to keep it: then it needs no owner. */
+  readonly isSettled?: ((stream: string) => boolean) | undefined;
+  /** Most streams to adopt now: each costs a file handle and memory for as long as it is held. Default: all. */
+  readonly most?: number | undefined;
 }
 
 export interface AdoptedStream extends RecoveredStream {
   /** Whether an earlier adopter has put on record what there is to say of it. */
   readonly marked: boolean;
-  /** Held until the stream is delivered and removed. */
+  /** Held until there is nothing left to do for the stream. */
   readonly lock: SpoolLock;
 }
 
@@ -33,6 +37,8 @@ export interface Adoption {
   readonly adopted: readonly AdoptedStream[];
   /** Streams that belong to living processes. */
   readonly busy: readonly string[];
+  /** Whether there may be more to adopt, over `most`. */
+  readonly more: boolean;
   /** Streams that could not be read; they stay as they are, and may be tried again. */
   readonly failed: readonly { readonly stream: string; readonly error: unknown }[];
   /** For `verdict.gap`, reason `damaged`. */
@@ -58,23 +64,11 @@ export function gapOfDamage({ stream, from, to }: Damage): GapDraft {
   return { stream, from, to, count: to - from + 1, reason: 'damaged' };
 }
 
-export function adoptStreams({ files, directory, own }: AdoptionOptions): Adoption {
-  const ours = new Set(own);
-  const busy: string[] = [];
-  const failed: { stream: string; error: unknown }[] = [];
-  const locks = new Map<string, SpoolLock>();
-  for (const { stream } of readCatalogue(files, directory).streams) {
-    if (ours.has(stream)) continue;
-    try {
-      const lock = files.lock(`${directory}/${stream}/${LOCK_NAME}`);
-      if (lock === undefined) busy.push(stream);
-      else locks.set(stream, lock);
-    } catch (error) {
-      // Whoever held it has removed it.
-      if (codeOf(error) !== 'ENOENT') failed.push({ stream, error });
-    }
-  }
-  // Read again now that all are dead whom we hold: only then is it sure that every successor is seen.
+export function adoptStreams(options: AdoptionOptions): Adoption {
+  const { files, directory } = options;
+  const { locks, busy, left, failed } = lockStreams(options);
+  if (locks.size === 0) return { ...NOTHING, busy, failed, more: left.length > 0 };
+  // Read only now that all are dead whom we hold: only then is it sure that every successor is seen.
   const { streams, citations } = readCatalogue(files, directory);
   const adopted: AdoptedStream[] = [];
   for (const { stream, header } of streams) {
@@ -92,18 +86,56 @@ export function adoptStreams({ files, directory, own }: AdoptionOptions): Adopti
   return {
     adopted,
     busy,
+    more: left.length > 0,
     failed,
     gaps: adopted.flatMap(({ damages }) => damages.map(gapOfDamage)),
     unknownOutcomes: unknownOutcomes(adopted, () =>
-      busy.flatMap((stream) => settledIn(files, { directory, stream, citations, header: undefined })),
+      [...busy, ...left].flatMap((stream) =>
+        settledIn(files, { directory, stream, citations, header: undefined }),
+      ),
     ),
   };
+}
+
+const NOTHING = { adopted: [], gaps: [], unknownOutcomes: [] } as const;
+
+interface Locked {
+  readonly locks: Map<string, SpoolLock>;
+  readonly busy: string[];
+  /** Not even tried. */
+  readonly left: string[];
+  readonly failed: { readonly stream: string; readonly error: unknown }[];
+}
+
+function lockStreams({ files, directory, own, isSettled, most = Infinity }: AdoptionOptions): Locked {
+  const ours = new Set(own);
+  const busy: string[] = [];
+  const left: string[] = [];
+  const failed: { stream: string; error: unknown }[] = [];
+  const locks = new Map<string, SpoolLock>();
+  for (const stream of listStreams(files, directory)) {
+    if (ours.has(stream)) continue;
+    try {
+      if (isSettled?.(stream) === true) continue;
+      if (locks.size >= most) {
+        left.push(stream);
+        continue;
+      }
+      const lock = files.lock(`${directory}/${stream}/${LOCK_NAME}`);
+      if (lock === undefined) busy.push(stream);
+      else locks.set(stream, lock);
+    } catch (error) {
+      // Whoever held it has removed it.
+      if (codeOf(error) !== 'ENOENT') failed.push({ stream, error });
+    }
+  }
+  return { locks, busy, left, failed };
 }
 
 /**
  * An outcome may stand in another stream than its decision: in the one that continued it, or in that of an adopter
  * that died before it left its mark. Each call gets one outcome.
- * @param settledInBusy of streams that others hold; another adopter may have been quicker to lock one of two
+ * @param settledInBusy of streams that we do not hold; another adopter may have been quicker to lock one of two
  */
 function unknownOutcomes(
   adopted: readonly AdoptedStream[],

@@ -32,32 +32,39 @@ export interface Catalogue {
   readonly citations: readonly CitedEnd[];
 }
 
-export function readCatalogue(files: SpoolFiles, spoolDirectory: string): Catalogue {
+/** Names of all streams of a spool, oldest first where they are UUIDv7. */
+export function listStreams(files: SpoolFiles, spoolDirectory: string): string[] {
+  return files.list(spoolDirectory).filter(isStreamId);
+}
+
+/** @param names the streams that are wanted; default: all, without which citations are not complete */
+export function readCatalogue(
+  files: SpoolFiles,
+  spoolDirectory: string,
+  names: readonly string[] = listStreams(files, spoolDirectory),
+): Catalogue {
   const citations: CitedEnd[] = [];
-  const streams = files
-    .list(spoolDirectory)
-    .filter(isStreamId)
-    .map((stream): CataloguedStream => {
-      const directory = `${spoolDirectory}/${stream}`;
-      const firstLines = listSegments(files, directory).flatMap(
-        (first) => readFirstLines(files, { directory, stream, first }) ?? [],
-      );
-      const header = firstLines.find((lines) => lines.header !== undefined)?.header;
-      const cited = header === undefined ? orphanEnd(firstLines[0]) : header.predecessor;
-      if (cited !== undefined) citations.push(cited);
-      return {
-        stream,
-        directory,
-        segments: firstLines.map(({ first, bytes }) => ({ first, bytes })),
-        bytes: firstLines.reduce((sum, { bytes }) => sum + bytes, 0),
-        header,
-        predecessor: header?.predecessor,
-        exporters: files
-          .list(directory)
-          .map(exporterOfCursor)
-          .filter((exporter) => exporter !== undefined),
-      };
-    });
+  const streams = names.map((stream): CataloguedStream => {
+    const directory = `${spoolDirectory}/${stream}`;
+    const firstLines = listSegments(files, directory).flatMap(
+      (first) => readFirstLines(files, { directory, stream, first }) ?? [],
+    );
+    const header = firstLines.find((lines) => lines.header !== undefined)?.header;
+    const cited = header === undefined ? orphanEnd(firstLines[0]) : header.predecessor;
+    if (cited !== undefined) citations.push(cited);
+    return {
+      stream,
+      directory,
+      segments: firstLines.map(({ first, bytes }) => ({ first, bytes })),
+      bytes: firstLines.reduce((sum, { bytes }) => sum + bytes, 0),
+      header,
+      predecessor: header?.predecessor,
+      exporters: files
+        .list(directory)
+        .map(exporterOfCursor)
+        .filter((exporter) => exporter !== undefined),
+    };
+  });
   return { streams: inOrder(streams), citations };
 }
 
@@ -118,11 +125,13 @@ function orphanEnd(lines: FirstLines | undefined): CitedEnd | undefined {
 }
 
 /** By id, which begins with the time where it is a UUIDv7; but no clock puts a successor before its predecessor. */
-function inOrder(streams: readonly CataloguedStream[]): CataloguedStream[] {
+export function inOrder<T extends Pick<CataloguedStream, 'stream' | 'predecessor'>>(
+  streams: readonly T[],
+): T[] {
   const waiting = new Map(
     streams.toSorted((a, b) => (a.stream < b.stream ? -1 : 1)).map((entry) => [entry.stream, entry]),
   );
-  const ordered: CataloguedStream[] = [];
+  const ordered: T[] = [];
   while (waiting.size > 0) {
     let [next] = waiting.values();
     // Each step takes one off a finite chain; one that cites itself in a ring is taken where the ring closes.

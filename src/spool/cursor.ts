@@ -42,17 +42,30 @@ export function exporterOfCursor(fileName: string): string | undefined {
   return isExporterName(name) ? name : undefined;
 }
 
-/** Position of an exporter in a stream that is only looked at. */
+/** What a cursor's file says. */
+export interface DurableCursor {
+  readonly position: CursorPosition;
+  /** When it was written, milliseconds since the Unix epoch; undefined where an older version wrote it. */
+  readonly timeMs: number | undefined;
+}
+
+/** Of an exporter in a stream that is only looked at. */
 export function readCursor(
   files: SpoolFiles,
   streamDirectory: string,
   exporter: string,
-): CursorPosition | undefined {
-  return readSlots(files, `${streamDirectory}/${cursorName(exporter)}`).newest?.position;
+): DurableCursor | undefined {
+  const { newest } = readSlots(files, `${streamDirectory}/${cursorName(exporter)}`);
+  return newest === undefined ? undefined : { position: newest.position, timeMs: newest.timeMs };
 }
 
 /** Reads the cursor; the file is made at the first flush. */
-export function openCursor(files: SpoolFiles, streamDirectory: string, exporter: string): Cursor {
+export function openCursor(
+  files: SpoolFiles,
+  streamDirectory: string,
+  exporter: string,
+  nowMs: () => number = Date.now,
+): Cursor {
   const path = `${streamDirectory}/${cursorName(exporter)}`;
   const found = readSlots(files, path);
   let exists = found.exists;
@@ -74,7 +87,11 @@ export function openCursor(files: SpoolFiles, streamDirectory: string, exporter:
       exists = true;
       // A failed attempt uses its generation up: what it left behind must not pass for a later one.
       generation += 1;
-      writeAll(file, encodeSlot(generation, flushed), slot * CURSOR_SLOT_BYTES);
+      writeAll(
+        file,
+        encodeSlot({ generation, position: flushed, timeMs: nowMs() }),
+        slot * CURSOR_SLOT_BYTES,
+      );
       file.sync();
       // Even where the file was found: the process that made it may have died before this.
       if (!entrySynced) files.syncDirectory(streamDirectory);
@@ -89,15 +106,17 @@ export function openCursor(files: SpoolFiles, streamDirectory: string, exporter:
   };
 }
 
-interface Slot {
-  readonly index: 0 | 1;
+interface Slot extends DurableCursor {
   readonly generation: number;
-  readonly position: CursorPosition;
+}
+
+interface FoundSlot extends Slot {
+  readonly index: 0 | 1;
 }
 
 interface FoundSlots {
   readonly exists: boolean;
-  readonly newest: Slot | undefined;
+  readonly newest: FoundSlot | undefined;
 }
 
 function readSlots(files: SpoolFiles, path: string): FoundSlots {
@@ -117,7 +136,7 @@ function readSlots(files: SpoolFiles, path: string): FoundSlots {
   }
 }
 
-function readSlot(file: SpoolFile, index: 0 | 1): Slot | undefined {
+function readSlot(file: SpoolFile, index: 0 | 1): FoundSlot | undefined {
   const bytes = Buffer.alloc(CURSOR_SLOT_BYTES);
   let filled = 0;
   for (;;) {
@@ -134,7 +153,7 @@ function readSlot(file: SpoolFile, index: 0 | 1): Slot | undefined {
 
 const COUNTS = ['generation', 'sequence', 'segment', 'offset'] as const;
 
-function parseSlot(index: 0 | 1, json: string): Slot | undefined {
+function parseSlot(index: 0 | 1, json: string): FoundSlot | undefined {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -145,16 +164,22 @@ function parseSlot(index: 0 | 1, json: string): Slot | undefined {
   const members = new Map<string, unknown>(Object.entries(value));
   const [generation, sequence, segment, offset] = COUNTS.map((name) => members.get(name));
   if (!isCount(generation) || !isCount(sequence) || !isCount(segment) || !isCount(offset)) return undefined;
-  return { index, generation, position: { sequence, segment, offset } };
+  const timeMs = members.get('time');
+  return {
+    index,
+    generation,
+    position: { sequence, segment, offset },
+    timeMs: isCount(timeMs) ? timeMs : undefined,
+  };
 }
 
 function isCount(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
-function encodeSlot(generation: number, { sequence, segment, offset }: CursorPosition): Buffer {
+function encodeSlot({ generation, position: { sequence, segment, offset }, timeMs }: Slot): Buffer {
   const slot = Buffer.alloc(CURSOR_SLOT_BYTES);
-  const json = JSON.stringify({ generation, sequence, segment, offset });
+  const json = JSON.stringify({ generation, sequence, segment, offset, time: timeMs });
   slot.write(`${json}\t${checksum(Buffer.from(json))}\n`, 'latin1');
   return slot;
 }

@@ -1,15 +1,27 @@
 /**
  * Looks after what a spool holds beside the stream that is being written: takes over streams that nobody owns any
- * more, and frees what everybody has had.
+ * more, and frees what everybody has had. A stream is held by its lock for as long as there is something to do for
+ * it; then it is only kept, by nobody, until it is old enough to go.
  */
 import { adoptStreams, type Adoption, type AdoptedStream, type GapDraft } from './adoption.ts';
-import { readCatalogue } from './catalogue.ts';
-import { readCursor } from './cursor.ts';
+import { inOrder, listStreams, readCatalogue } from './catalogue.ts';
 import type { SpoolFiles, SpoolLock } from './files.ts';
+import { keptStream, readAcknowledged, settledEnd, type Known, type StreamSegments } from './kept.ts';
 import { writeMark } from './mark.ts';
-import type { Citation } from './position.ts';
+import type { Citation, DurablePosition } from './position.ts';
 import { recoveredPosition } from './recovery.ts';
-import { freeSegments, planRetention, type KeptSegment, type KeptStream } from './retention.ts';
+import {
+  demandingOf,
+  freeSegments,
+  planRetention,
+  type KeptStream,
+  type RetentionPlan,
+} from './retention.ts';
+import { LOCK_NAME } from './segment.ts';
+import { codeOf } from './system-error.ts';
+
+/** Streams that are held at once: each costs a file handle and some memory. The others wait for their turn. */
+export const ADOPTED_MAX = 128;
 
 export interface KeeperOptions {
   readonly files: SpoolFiles;
@@ -21,6 +33,8 @@ export interface KeeperOptions {
   /** Bytes of all segments together, from which on acknowledged ones are freed early. */
   readonly bytesMax: number;
   readonly nowMs: () => number;
+  /** How far the stream that is written is durable; what is filled ahead in its segment is not counted. */
+  readonly written?: (() => DurablePosition | undefined) | undefined;
   /** Resolves when the gap is on record: nothing is freed before. */
   readonly onGap: (gap: GapDraft) => Promise<void>;
   /** Segments before this sequence are gone. */
@@ -38,12 +52,16 @@ export interface Keeper {
   own(stream: string, predecessor: string | undefined): void;
   /** A stream of this process is over. */
   ended(end: Citation): void;
-  /** Takes over what has no owner. */
+  /** Takes over what has no owner, as far as there may be more at once. */
   adopt(): Adoption;
   /** Everything there is to record of an adopted stream is durable: it need not be recovered again. Never throws. */
   mark(stream: AdoptedStream): void;
   /** An exporter's cursor is durable at this sequence. */
   acknowledged(exporter: string, stream: string, sequence: number): void;
+  /** An exporter has had all of a stream, and has closed its files. */
+  finished(exporter: string, stream: string): void;
+  /** Whether streams wait to be adopted and now can be. */
+  canAdoptMore(): boolean;
   /**
    * Frees what may go; asked again meanwhile, it is the same run. Rejects with what the disk or `onGap` threw: what
    * could not be freed is tried again the next time.
@@ -52,131 +70,244 @@ export interface Keeper {
   release(): void;
 }
 
-interface Known {
-  over: boolean;
-  predecessor: string | undefined;
-  /** Of an adopted or ended stream: its last sequence and hash. */
-  end: Citation | undefined;
-  lock: SpoolLock | undefined;
-  readonly acknowledged: Map<string, number>;
-  /** By first sequence: since when the segment is known to be full, so at least as old as its newest record. */
-  readonly fullSinceMs: Map<number, number>;
-}
-
 export function createKeeper(options: KeeperOptions): Keeper {
-  const { files, directory, nowMs } = options;
-  const known = new Map<string, Known>();
-  let retaining: Promise<SpoolSize> | undefined;
+  return new StreamKeeper(options);
+}
 
-  const add = (stream: string, facts: Partial<Known>): void => {
-    const { over = false, predecessor, end, lock } = facts;
-    const acknowledged = readAcknowledged(options, stream);
-    known.set(stream, { over, predecessor, end, lock, acknowledged, fullSinceMs: new Map() });
-  };
+class StreamKeeper implements Keeper {
+  readonly #options: KeeperOptions;
+  /** Names of the exporters. */
+  readonly #names: readonly string[];
+  readonly #known = new Map<string, Known>();
+  #retaining: Promise<SpoolSize> | undefined;
+  #more = false;
 
-  const state = (): KeptStream[] =>
-    readCatalogue(files, directory).streams.flatMap(({ stream, segments }) => {
-      const facts = known.get(stream);
-      if (facts === undefined) return [];
-      const { over, predecessor, acknowledged } = facts;
-      return [{ stream, segments: keptSegments(segments, facts, nowMs()), over, predecessor, acknowledged }];
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    this.#names = options.exporters.map(({ name }) => name);
+  }
+
+  own(stream: string, predecessor: string | undefined): void {
+    this.#add(stream, { own: true, predecessor });
+  }
+
+  ended(end: Citation): void {
+    const facts = this.#known.get(end.stream);
+    if (facts === undefined) return;
+    facts.over = true;
+    facts.end = end;
+  }
+
+  adopt(): Adoption {
+    const { files, directory } = this.#options;
+    this.#forgetGone();
+    const adoption = adoptStreams({
+      files,
+      directory,
+      own: this.#known.keys(),
+      isSettled: (stream) => this.#takeSettled(stream),
+      most: ADOPTED_MAX - this.#held(),
     });
-
-  return {
-    own: (stream, predecessor) => add(stream, { predecessor }),
-    ended(end) {
-      const facts = known.get(end.stream);
-      if (facts === undefined) return;
-      facts.over = true;
-      facts.end = end;
-    },
-    adopt() {
-      const adoption = adoptStreams({ files, directory, own: known.keys() });
-      for (const stream of adoption.adopted) add(stream.stream, factsOf(stream));
-      return adoption;
-    },
-    mark: (stream) => markQuietly(options, stream),
-    acknowledged(exporter, stream, sequence) {
-      known.get(stream)?.acknowledged.set(exporter, sequence);
-    },
-    retain() {
-      // Two at once would record the same gap twice.
-      retaining ??= retain(options, known, state).finally(() => (retaining = undefined));
-      return retaining;
-    },
-    release() {
-      for (const { lock } of known.values()) lock?.release();
-      known.clear();
-    },
-  };
-}
-
-async function retain(
-  options: KeeperOptions,
-  known: Map<string, Known>,
-  state: () => readonly KeptStream[],
-): Promise<SpoolSize> {
-  const { files, directory, exporters, keepMs, bytesMax, nowMs } = options;
-  const streams = state();
-  const plan = planRetention({ streams, exporters, keepMs, bytesMax, nowMs: nowMs() });
-  for (const gap of plan.gaps) await options.onGap(gap);
-  const locks = new Map([...known].flatMap(([stream, { lock }]) => (lock ? [[stream, lock]] : [])));
-  // What is acknowledged here is durable in its cursor already.
-  const freed = freeSegments({ files, directory, plan, flush: () => {}, locks });
-  for (const stream of freed.streams) known.delete(stream);
-  for (const { stream, segments } of streams) {
-    const left = segments.find(
-      ({ first }) => !plan.segments.some((gone) => gone.stream === stream && gone.first === first),
-    );
-    if (left !== undefined && left !== segments[0]) options.onFreed(stream, left.first);
+    this.#more = adoption.more;
+    for (const { stream, header, end, lock, marked } of adoption.adopted) {
+      const predecessor = header?.predecessor?.stream;
+      this.#add(stream, { over: true, predecessor, end, lock, marked });
+      this.#settle(stream);
+    }
+    return adoption;
   }
-  const bytes = streams.flatMap(({ segments }) => segments).reduce((sum, segment) => sum + segment.bytes, 0);
-  return { bytes: bytes - freed.bytes, full: plan.full };
-}
 
-/** How far each exporter's cursor on the disk says it is. */
-function readAcknowledged(
-  { files, directory, exporters }: KeeperOptions,
-  stream: string,
-): Map<string, number> {
-  const acknowledged = new Map<string, number>();
-  for (const { name } of exporters) {
-    const position = readCursor(files, `${directory}/${stream}`, name);
-    if (position !== undefined) acknowledged.set(name, position.sequence);
+  mark(stream: AdoptedStream): void {
+    const position = recoveredPosition(stream);
+    const facts = this.#known.get(stream.stream);
+    if (facts === undefined || position === undefined || facts.marked) return;
+    const { segment, offset } = position;
+    try {
+      writeMark(this.#options.files, this.#path(stream.stream), { end: stream.end, segment, offset });
+      facts.marked = true;
+    } catch {
+      // Without the mark the stream is recovered again by whoever adopts it next, and said to be adopted twice.
+    }
+    this.#settle(stream.stream);
   }
-  return acknowledged;
-}
 
-function markQuietly({ files, directory }: KeeperOptions, stream: AdoptedStream): void {
-  const position = recoveredPosition(stream);
-  if (position === undefined || stream.marked) return;
-  const { segment, offset } = position;
-  try {
-    writeMark(files, `${directory}/${stream.stream}`, { end: stream.end, segment, offset });
-  } catch {
-    // Without the mark the stream is recovered again by whoever adopts it next, and said to be adopted twice.
+  acknowledged(exporter: string, stream: string, sequence: number): void {
+    this.#known.get(stream)?.acknowledged.set(exporter, sequence);
   }
-}
 
-function factsOf({ header, end, lock }: AdoptedStream): Partial<Known> {
-  return { over: true, predecessor: header?.predecessor?.stream, end, lock };
-}
+  finished(exporter: string, stream: string): void {
+    this.#known.get(stream)?.waitedFor.delete(exporter);
+    this.#settle(stream);
+  }
 
-function keptSegments(
-  segments: readonly { readonly first: number; readonly bytes: number }[],
-  facts: Known,
-  now: number,
-): KeptSegment[] {
-  return segments.map(({ first, bytes }, index) => {
-    const next = segments[index + 1];
-    const isFull = next !== undefined || facts.over;
-    if (isFull && !facts.fullSinceMs.has(first)) facts.fullSinceMs.set(first, now);
-    return {
-      first,
-      bytes,
-      lastSequence: next === undefined ? (facts.end?.sequence ?? Number.MAX_SAFE_INTEGER) : next.first - 1,
-      lastHash: next === undefined ? facts.end?.hash : undefined,
-      newestMs: facts.fullSinceMs.get(first) ?? now,
+  canAdoptMore(): boolean {
+    return this.#more && this.#held() <= ADOPTED_MAX / 2;
+  }
+
+  retain(): Promise<SpoolSize> {
+    // Two at once would record the same gap twice.
+    this.#retaining ??= this.#retain().finally(() => (this.#retaining = undefined));
+    return this.#retaining;
+  }
+
+  release(): void {
+    for (const { lock } of this.#known.values()) lock?.release();
+    this.#known.clear();
+  }
+
+  #path(stream: string): string {
+    return `${this.#options.directory}/${stream}`;
+  }
+
+  #held(): number {
+    let held = 0;
+    for (const { lock } of this.#known.values()) if (lock !== undefined) held += 1;
+    return held;
+  }
+
+  #add(stream: string, facts: Partial<Known>): Known {
+    const { own = false, over = false, predecessor, end, lock, marked = false } = facts;
+    const place = { files: this.#options.files, directory: this.#path(stream), stream };
+    const before = readAcknowledged(place, this.#names);
+    const known: Known = {
+      own,
+      over,
+      predecessor,
+      end,
+      lock,
+      marked,
+      waitedFor: new Set(this.#names),
+      settled: undefined,
+      acknowledged: new Map(before.sequences),
+      before,
+      hadSinceMs: new Map(),
     };
-  });
+    this.#known.set(stream, known);
+    return known;
+  }
+
+  /** What others have removed need not be counted any more. */
+  #forgetGone(): void {
+    const there = this.#namesThere();
+    for (const [stream, { settled }] of this.#known) {
+      if (settled !== undefined && !there.has(stream)) this.#known.delete(stream);
+    }
+  }
+
+  /** Notes a stream that needs no owner. @returns whether it is one */
+  #takeSettled(stream: string): boolean {
+    const { files } = this.#options;
+    const end = settledEnd({ files, directory: this.#path(stream), stream }, this.#names);
+    if (end === undefined) return false;
+    const facts = this.#add(stream, { over: true, end, marked: true });
+    facts.settled = this.#read([stream])[0];
+    facts.predecessor = facts.settled?.predecessor?.stream;
+    return true;
+  }
+
+  /** Lets go of a stream for which there is nothing left to do: whoever looks at it sees that. */
+  #settle(stream: string): void {
+    const facts = this.#known.get(stream);
+    if (facts?.lock === undefined || !facts.marked || facts.waitedFor.size > 0) return;
+    try {
+      facts.settled = this.#read([stream])[0];
+    } catch {
+      // It is held for longer than need be.
+      return;
+    }
+    facts.lock.release();
+    facts.lock = undefined;
+  }
+
+  #read(names: readonly string[]): readonly StreamSegments[] {
+    const { files, directory } = this.#options;
+    const { streams } = readCatalogue(files, directory, names);
+    return streams.map(({ stream, segments, predecessor }) => ({ stream, segments, predecessor }));
+  }
+
+  #namesThere(): ReadonlySet<string> {
+    const { files, directory } = this.#options;
+    return new Set(listStreams(files, directory));
+  }
+
+  #state(): KeptStream[] {
+    const { exporters, nowMs, written } = this.#options;
+    const options = { demanding: demandingOf(exporters), nowMs: nowMs(), written: written?.() };
+    const settled = [...this.#known.values()].flatMap((facts) => facts.settled ?? []);
+    const there = this.#namesThere();
+    const names = [...this.#known].flatMap(([stream, facts]) =>
+      facts.settled === undefined && there.has(stream) ? [stream] : [],
+    );
+    const streams = [...this.#read(names), ...settled];
+    return inOrder(streams).flatMap((stream) => {
+      const facts = this.#known.get(stream.stream);
+      return facts === undefined ? [] : [keptStream(stream, facts, options)];
+    });
+  }
+
+  async #retain(): Promise<SpoolSize> {
+    const { files, directory, exporters, keepMs, bytesMax, nowMs, onGap, onFreed } = this.#options;
+    const streams = this.#state();
+    const wanted = planRetention({ streams, exporters, keepMs, bytesMax, nowMs: nowMs() });
+    for (const gap of wanted.gaps) await onGap(gap);
+    const { plan, locks, borrowed } = this.#lockFor(wanted);
+    try {
+      // What is acknowledged here is durable in its cursor already.
+      const freed = freeSegments({ files, directory, plan, flush: () => {}, locks });
+      for (const stream of freed.streams) this.#known.delete(stream);
+      for (const { stream, segments } of streams) {
+        const left = segments.find(
+          ({ first }) => !plan.segments.some((gone) => gone.stream === stream && gone.first === first),
+        );
+        if (left !== undefined && left !== segments[0]) onFreed(stream, left.first);
+      }
+      const bytes = streams
+        .flatMap(({ segments }) => segments)
+        .reduce((sum, segment) => sum + segment.bytes, 0);
+      return { bytes: bytes - freed.bytes, full: plan.full };
+    } finally {
+      for (const [stream, lock] of borrowed) {
+        lock.release();
+        const facts = this.#known.get(stream);
+        if (facts !== undefined) facts.settled = this.#read([stream])[0];
+      }
+    }
+  }
+
+  /** Nothing of another process's stream is freed without its lock: somebody may be reading it. */
+  #lockFor(plan: RetentionPlan): {
+    readonly plan: RetentionPlan;
+    readonly locks: Map<string, SpoolLock>;
+    readonly borrowed: Map<string, SpoolLock>;
+  } {
+    const borrowed = new Map<string, SpoolLock>();
+    const busy = new Set<string>();
+    for (const stream of new Set([...plan.segments.map((segment) => segment.stream), ...plan.streams])) {
+      const facts = this.#known.get(stream);
+      if (facts === undefined || facts.own || facts.lock !== undefined) continue;
+      const lock = this.#borrow(stream);
+      if (lock === undefined) busy.add(stream);
+      else borrowed.set(stream, lock);
+    }
+    const held = [...this.#known].flatMap(([stream, { lock }]) => (lock ? [[stream, lock] as const] : []));
+    return {
+      plan: {
+        ...plan,
+        segments: plan.segments.filter(({ stream }) => !busy.has(stream)),
+        streams: plan.streams.filter((stream) => !busy.has(stream)),
+      },
+      locks: new Map([...held, ...borrowed]),
+      borrowed,
+    };
+  }
+
+  /** undefined: another process has it, or it is gone, or it cannot be had this time. */
+  #borrow(stream: string): SpoolLock | undefined {
+    try {
+      return this.#options.files.lock(`${this.#path(stream)}/${LOCK_NAME}`);
+    } catch (error) {
+      if (codeOf(error) === 'ENOENT') this.#known.delete(stream);
+      return undefined;
+    }
+  }
 }

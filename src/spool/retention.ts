@@ -1,6 +1,6 @@
 /**
- * What may go. A segment is freed when every required exporter has it and it is older than is kept; when the spool
- * is too large, also a younger one that they have. What a required exporter lacks is never freed. Where none is
+ * What may go. A segment is freed when every required exporter has had it for as long as is kept; when the spool is
+ * too large, also one that they have had for a shorter time. What a required exporter lacks is never freed. Where none is
  * required, the oldest goes when the spool is too large. Whatever goes that somebody lacks becomes a gap record.
  */
 import type { GapDraft } from './adoption.ts';
@@ -11,7 +11,7 @@ import { codeOf } from './system-error.ts';
 
 export const KEEP_MS_DEFAULT = 72 * 3_600_000;
 
-/** Bytes of all segments together, before acknowledged ones are freed early. */
+/** Bytes of all segments together, before acknowledged ones are freed early, and calls are refused. */
 export const SPOOL_BYTES_DEFAULT = 10 * 1024 ** 3;
 
 export interface KeptSegment {
@@ -21,8 +21,8 @@ export interface KeptSegment {
   /** Of that record, where it is known. */
   readonly lastHash: string | undefined;
   readonly bytes: number;
-  /** Time of its newest record, or later; milliseconds since the Unix epoch. */
-  readonly newestMs: number;
+  /** Since when all who must have it do, or later; milliseconds since the Unix epoch. Of one that they lack: any. */
+  readonly hadSinceMs: number;
 }
 
 export interface KeptStream {
@@ -73,13 +73,27 @@ export function planRetention(state: RetentionState): RetentionPlan {
   return plan.result();
 }
 
-function isOld({ nowMs, keepMs }: RetentionState, { newestMs }: KeptSegment): boolean {
-  return nowMs - newestMs > keepMs;
+function isOld({ nowMs, keepMs }: RetentionState, { hadSinceMs }: KeptSegment): boolean {
+  return nowMs - hadSinceMs > keepMs;
+}
+
+/** Names of the exporters that must have a segment before it may go at all: the required ones, else all. */
+export function demandingOf(exporters: RetentionState['exporters']): readonly string[] {
+  const required = exporters.filter((exporter) => exporter.required);
+  return (required.length > 0 ? required : exporters).map(({ name }) => name);
+}
+
+/** Whether all who matter have had it; without exporters nobody has. */
+export function isHadBy(
+  demanding: readonly string[],
+  acknowledged: ReadonlyMap<string, number>,
+  lastSequence: number,
+): boolean {
+  return demanding.length > 0 && demanding.every((name) => (acknowledged.get(name) ?? 0) >= lastSequence);
 }
 
 class Planner {
   readonly #state: RetentionState;
-  /** Names of those that must have a segment before it may go at all: the required ones, else all. */
   readonly #demanding: readonly string[];
   /** How many segments of each stream go, from its first on. */
   readonly #freed = new Map<string, number>();
@@ -88,8 +102,7 @@ class Planner {
 
   constructor(state: RetentionState) {
     this.#state = state;
-    const required = state.exporters.filter((exporter) => exporter.required);
-    this.#demanding = (required.length > 0 ? required : state.exporters).map(({ name }) => name);
+    this.#demanding = demandingOf(state.exporters);
     this.#bytes = 0;
     for (const { segments } of state.streams) for (const { bytes } of segments) this.#bytes += bytes;
     for (const stream of state.streams) this.#noteGone(stream);
@@ -99,12 +112,8 @@ class Planner {
     return this.#bytes > this.#state.bytesMax;
   }
 
-  /** Whether all who matter have had it; without exporters nobody has. */
   isHad({ acknowledged }: KeptStream, { lastSequence }: KeptSegment): boolean {
-    return (
-      this.#demanding.length > 0 &&
-      this.#demanding.every((name) => (acknowledged.get(name) ?? 0) >= lastSequence)
-    );
+    return isHadBy(this.#demanding, acknowledged, lastSequence);
   }
 
   /** Frees from the stream's oldest on, as long as `may` says so. */

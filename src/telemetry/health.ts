@@ -27,7 +27,8 @@ export function readiness(spool: SpoolReading | undefined): {
   if (spool === undefined) return { ready: true, why: [] };
   const why: string[] = [];
   if (!spool.healthy) why.push('the spool takes no records: calls are refused');
-  if (spool.size.full) why.push('the spool is larger than spool.max_bytes and nothing in it may be freed');
+  if (spool.size.full)
+    why.push('the spool has reached spool.max_bytes, and nothing in it may be freed: calls are refused');
   return { ready: why.length === 0, why };
 }
 

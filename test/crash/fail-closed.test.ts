@@ -11,8 +11,12 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { runCli } from '../support/cli.ts';
 import { eventually } from '../support/collector.ts';
-import { callOnce, createService, startUpstream, type Answer, type Service } from '../support/crash-scene.ts';
+import { callBytesMax } from '../../src/spool/ration.ts';
+import { fillStream } from '../bench/fill.ts';
+import { callOnce, createService, startUpstream } from '../support/crash-scene.ts';
+import type { Answer, Service, ServiceOptions } from '../support/crash-scene.ts';
 import { exportedRecords } from '../support/delivered.ts';
+import { startOtlpReceiver, type OtlpReceiver } from '../support/otlp-receiver.ts';
 
 /** All are under way at once, over so many connections. */
 const CALLS = 1000;
@@ -28,8 +32,10 @@ interface Breakage {
   readonly what: string;
   /** Makes the place where the spool is to be; default: a directory beside the configuration. */
   readonly prepare?: (spool: string) => void;
+  /** Of the configuration. */
+  readonly options?: Partial<ServiceOptions>;
   readonly breakIt: (service: Service) => void;
-  readonly mend: (service: Service) => void;
+  readonly mend: (service: Service, collector: OtlpReceiver) => void;
   readonly cleanUp?: (spool: string) => void;
   /** Connections that are open before; each more would need a handle that is not to be had. */
   readonly connections?: number;
@@ -53,6 +59,18 @@ const segmentsOf = (service: Service): string[] =>
 const streamsOf = ({ spool }: Service): string[] => readdirSync(spool).filter((name) => name.length === 36);
 
 const BALLAST = 'ballast';
+
+const MAX_BYTES = 64 * 1024 ** 2;
+/** For some calls, so that the limit is met while the proxy runs. */
+const ROOM_BYTES = 1024 ** 2;
+
+/** A dead process has left so much that nobody has had. */
+function fillUpTo(spool: string, bytes: number): void {
+  const { offset, sequence } = fillStream(mkdtempSync(join(root, 'measure-')), SAMPLE_RECORDS);
+  fillStream(spool, Math.floor((bytes / offset) * sequence));
+}
+
+const SAMPLE_RECORDS = 512;
 
 const BREAKAGES: readonly Breakage[] = [
   {
@@ -81,6 +99,13 @@ const BREAKAGES: readonly Breakage[] = [
       unlinkSync(spool);
       renameSync(`${spool}.away`, spool);
     },
+  },
+  {
+    what: 'reaching max_bytes with a collector that takes nothing',
+    options: { maxBytes: '64MiB' },
+    prepare: (spool) => fillUpTo(spool, callBytesMax(MAX_BYTES) - ROOM_BYTES),
+    breakIt: () => {},
+    mend: (_, collector) => collector.answerWith(() => ({})),
   },
   // Where tests may mount; the limit on the size of files above fails the same write everywhere.
   ...(mayMount()
@@ -123,7 +148,21 @@ describe('with the spool broken', () => {
         mkdirSync(spool, { mode: 0o700 });
         breakage.prepare?.(spool);
         t.after(() => breakage.cleanUp?.(spool));
-        const service = await createService({ directory, upstreamPort: upstream.port, spool });
+        const collector = await startOtlpReceiver();
+        t.after(collector.close);
+        // What it is sent only matters where the spool fills up because of it.
+        const down = { status: 503, headers: { 'retry-after': '1' } };
+        if (breakage.options !== undefined) collector.answerWith(() => down);
+        const service = await createService({
+          directory,
+          upstreamPort: upstream.port,
+          spool,
+          env:
+            breakage.options === undefined
+              ? {}
+              : { OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: `${collector.url}/v1/logs` },
+          ...breakage.options,
+        });
         await service.start();
         t.after(service.kill);
         const agent = new Agent({ keepAlive: true, maxSockets: connections });
@@ -141,7 +180,7 @@ describe('with the spool broken', () => {
         for (const answer of answers) assertRefused(answer);
         if (breakage.deaf !== true) assert.equal(await readiness(service), 503);
 
-        breakage.mend(service);
+        breakage.mend(service, collector);
         refused.push(...answers);
         const first = await eventually(
           async () => {
@@ -158,7 +197,14 @@ describe('with the spool broken', () => {
         const { code, stderr } = await service.stop();
         assert.equal(code, 0, stderr);
         assert.doesNotMatch(stderr, /LOST/);
-        await assertRecord(service, refused, upstream.reached);
+        const records = await exportedRecords(service.spool);
+        assertTold(records, refused);
+        // A segment that was unlinked is a loss, and must be told as one.
+        const decided = decidedIn(records);
+        const isWhole = [...upstream.reached.keys()].every((id) => decided.has(id));
+        // What the collector has had may be gone from the spool.
+        const audited = breakage.options === undefined ? service.spool : saveReceived(directory, collector);
+        await assertProven(service, audited, isWhole);
       },
     );
   }
@@ -198,13 +244,10 @@ async function readiness({ admin }: Service): Promise<number> {
   return status;
 }
 
-/** The spool says that calls were refused and how many, and holds no decision for one of them. */
-async function assertRecord(
-  service: Service,
-  refused: readonly Answer[],
-  reached: ReadonlyMap<string, number>,
-): Promise<void> {
-  const records = await exportedRecords(service.spool);
+type Records = Awaited<ReturnType<typeof exportedRecords>>;
+
+/** What is on record says that calls were refused and how many, and holds no decision for one of them. */
+function assertTold(records: Records, refused: readonly Answer[]): void {
   const restored = records.filter((record) => record['verdict.lifecycle.state'] === 'audit_restored');
   const told = restored.reduce((sum, record) => sum + Number(record['verdict.lifecycle.refused']), 0);
   // Nothing but a checkpoint is waited for besides calls.
@@ -212,18 +255,27 @@ async function assertRecord(
     told >= refused.length && told <= refused.length + 5,
     `${told} of ${refused.length} refusals are told`,
   );
-  const decided = new Set(
-    records
-      .filter((record) => record['event.name'] === 'verdict.decision')
-      .map((record) => String(record['jsonrpc.request.id'])),
-  );
+  const decided = decidedIn(records);
   assert.deepEqual(
     refused.filter(({ id }) => decided.has(id)),
     [],
     'a refused call was recorded as allowed',
   );
-  const verified = await runCli(['records', 'verify', service.spool, '--key', service.publicKey()]);
-  // A segment that was unlinked is a loss, and must be told as one.
-  const lost = [...reached.keys()].filter((id) => !decided.has(id));
-  assert.equal(verified.code, lost.length === 0 ? 0 : 1, `${verified.stdout}${verified.stderr}`);
+}
+
+function decidedIn(records: Records): ReadonlySet<string> {
+  const decisions = records.filter((record) => record['event.name'] === 'verdict.decision');
+  return new Set(decisions.map((record) => String(record['jsonrpc.request.id'])));
+}
+
+async function assertProven(service: Service, path: string, proven: boolean): Promise<void> {
+  const { code, stdout, stderr } = await runCli(['records', 'verify', path, '--key', service.publicKey()]);
+  assert.equal(code, proven ? 0 : 1, `${stdout}${stderr}`);
+}
+
+/** @returns a file with what the collector has taken */
+function saveReceived(directory: string, { requests }: OtlpReceiver): string {
+  const path = join(directory, 'received.jsonl');
+  writeFileSync(path, requests.map(({ body }) => body.toString()).join('\n'));
+  return path;
 }

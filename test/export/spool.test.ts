@@ -7,9 +7,11 @@ import { after, describe, test } from 'node:test';
 import { createEventClock } from '../../src/event/clock.ts';
 import { loadSigningKey } from '../../src/event/signing.ts';
 import { SEVERITY, type Fields } from '../../src/event/vocabulary.ts';
-import { openSpool, type Spool } from '../../src/export/spool.ts';
+import type { Spool, SpoolOptions } from '../../src/export/spool-options.ts';
+import { openSpool } from '../../src/export/spool.ts';
 import { hear } from '../telemetry/heard.ts';
 import { nodeFiles } from '../../src/spool/node-files.ts';
+import { fillStream } from '../bench/fill.ts';
 import { IDENTITY, linesAt } from '../support/spooled.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-spool-'));
@@ -17,7 +19,11 @@ after(() => rmSync(root, { recursive: true, force: true }));
 const signing = loadSigningKey({ directory: join(root, 'keys'), env: {} });
 const service = { name: 'mcp-verdict', instanceId: 'i', version: '1' };
 
-function open(directory: string, diagnostics = hear().diagnostics): Promise<Spool> {
+function open(
+  directory: string,
+  diagnostics = hear().diagnostics,
+  rest: Partial<SpoolOptions> = {},
+): Promise<Spool> {
   return openSpool({
     directory,
     durability: 'sync',
@@ -29,6 +35,7 @@ function open(directory: string, diagnostics = hear().diagnostics): Promise<Spoo
     signing,
     clock: createEventClock(),
     diagnostics,
+    ...rest,
   });
 }
 
@@ -158,6 +165,42 @@ describe('the spool', () => {
       'the end of the stream that was given up is signed',
     );
     assert.equal(spool.status().writer.lost, 0);
+  });
+
+  test('over its size, calls are refused, and what it must still say is taken', async () => {
+    const directory = join(root, 'large');
+    const bytesMax = 2 ** 20;
+    fillStream(directory, 1000);
+    const { diagnostics, text } = hear();
+    // Nobody listens there.
+    const endpoint = { url: 'http://127.0.0.1:1/v1/logs' };
+    const exporters = [{ name: 'otlp', kind: 'otlp', required: true, endpoint }] as const;
+    const spool = await open(directory, diagnostics, { bytesMax, exporters });
+    assert.equal(spool.status().size.full, true);
+    assert.match(text(), /calls are refused: the spool is as large as it may be \(1048576 bytes\)/);
+    await assert.rejects(spool.recorded(allow(spool)), { code: 'audit_unavailable' });
+    await spool.recorded(start(spool));
+    const fields: Fields = { 'verdict.decision.uid': 'of a call before', 'verdict.outcome.status': 'ok' };
+    await spool.recorded(spool.record({ name: 'verdict.outcome', severity: SEVERITY.info, fields }));
+    assert.equal(spool.status().writer.refused, 1);
+    await spool.stop(0);
+    assert.equal(spool.status().writer.lost, 0);
+    const decisions = bodiesIn(directory).filter((body) => body['verdict.decision.effect'] === 'allow');
+    assert.deepEqual(decisions, [], 'a refused call is not recorded');
+  });
+
+  test('where no exporter is required, the oldest goes instead, and that is on record', async () => {
+    const directory = join(root, 'best-effort');
+    fillStream(directory, 1000);
+    const spool = await open(directory, hear().diagnostics, { bytesMax: 2 ** 20 });
+    assert.equal(spool.status().size.full, false);
+    await spool.recorded(allow(spool));
+    await spool.stop(0);
+    const gaps = bodiesIn(directory).filter((body) => body['event.name'] === 'verdict.gap');
+    assert.deepEqual(
+      gaps.map((body) => [body['verdict.gap.reason'], body['verdict.gap.from'], body['verdict.gap.to']]),
+      [['retention', 1, 1000]],
+    );
   });
 
   test('what cannot be written at the end is counted as lost', async () => {

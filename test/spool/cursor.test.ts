@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import {
   CURSOR_SLOT_BYTES,
   cursorName,
@@ -27,7 +28,7 @@ function at(sequence: number): CursorPosition {
 /** A disk on which these sequences were flushed, one after the other. */
 function flushed(...sequences: readonly number[]): SimulatedFiles {
   const files = disk();
-  const cursor = openCursor(files, DIRECTORY, 'otlp');
+  const cursor = openCursor(files, DIRECTORY, 'otlp', () => 1700);
   for (const sequence of sequences) {
     cursor.advance(at(sequence));
     cursor.flush();
@@ -48,8 +49,17 @@ describe('a cursor', () => {
   test('is where it was flushed, for the next process too', () => {
     for (const count of [1, 2, 3, 4]) {
       const files = flushed(...[1, 5, 9, 70].slice(0, count));
-      assert.deepEqual(readCursor(files, DIRECTORY, 'otlp'), at([1, 5, 9, 70][count - 1] ?? 0));
+      assert.deepEqual(readCursor(files, DIRECTORY, 'otlp')?.position, at([1, 5, 9, 70][count - 1] ?? 0));
     }
+  });
+
+  test('says when it was written, unless an older version wrote it', () => {
+    const files = flushed(1);
+    assert.equal(readCursor(files, DIRECTORY, 'otlp')?.timeMs, 1700);
+    const json = '{"generation":9,"sequence":7,"segment":1,"offset":700}';
+    files.unlink(PATH);
+    files.plant(PATH, Buffer.from(`${json}\t${crc32(json).toString(16).padStart(8, '0')}\n`));
+    assert.deepEqual(readCursor(files, DIRECTORY, 'otlp'), { position: at(7), timeMs: undefined });
   });
 
   test('does not go back', () => {
@@ -63,7 +73,7 @@ describe('a cursor', () => {
     assert.equal(bytes.length, 2 * CURSOR_SLOT_BYTES);
     assert.match(
       bytes.toString('latin1', CURSOR_SLOT_BYTES),
-      /^\{"generation":2,"sequence":2,"segment":1,"offset":200\}\t[0-9a-f]{8}\n\0+$/,
+      /^\{"generation":2,"sequence":2,"segment":1,"offset":200,"time":1700\}\t[0-9a-f]{8}\n\0+$/,
     );
   });
 
@@ -88,7 +98,7 @@ describe('a cursor', () => {
       bytes[byte] = (bytes[byte] ?? 0) ^ (1 << (bit & 7));
       const files = disk();
       files.plant(PATH, bytes);
-      assert.deepEqual(readCursor(files, DIRECTORY, 'otlp'), at(1), `bit ${bit}`);
+      assert.deepEqual(readCursor(files, DIRECTORY, 'otlp')?.position, at(1), `bit ${bit}`);
     }
   });
 
@@ -100,7 +110,7 @@ describe('a cursor', () => {
       assert.equal(cursor.position(), undefined);
       cursor.advance(at(4));
       cursor.flush();
-      assert.deepEqual(readCursor(files, DIRECTORY, 'otlp'), at(4));
+      assert.deepEqual(readCursor(files, DIRECTORY, 'otlp')?.position, at(4));
     }
   });
 
@@ -123,7 +133,7 @@ describe('a cursor', () => {
         } catch {
           torn += 1;
         }
-        const found = readCursor(files.crash(seededRandom(seed)), DIRECTORY, 'otlp')?.sequence ?? 0;
+        const found = readCursor(files.crash(seededRandom(seed)), DIRECTORY, 'otlp')?.position.sequence ?? 0;
         assert.ok(found === durable || found === tried, `${found} and not ${durable} or ${tried}`);
       }
     }
@@ -137,9 +147,9 @@ describe('a cursor', () => {
       files.fail(name, { code: 'EIO' });
       cursor.advance(at(3));
       assert.throws(() => cursor.flush(), { code: 'EIO' });
-      assert.ok([2, 3].includes(readCursor(files, DIRECTORY, 'otlp')?.sequence ?? 0));
+      assert.ok([2, 3].includes(readCursor(files, DIRECTORY, 'otlp')?.position.sequence ?? 0));
       cursor.flush();
-      assert.deepEqual(readCursor(files.crash(seededRandom(1)), DIRECTORY, 'otlp'), at(3));
+      assert.deepEqual(readCursor(files.crash(seededRandom(1)), DIRECTORY, 'otlp')?.position, at(3));
     }
   });
 
@@ -149,7 +159,7 @@ describe('a cursor', () => {
     const cursor = openCursor(files, DIRECTORY, 'otlp');
     cursor.advance(at(7));
     cursor.flush();
-    assert.deepEqual(readCursor(files, DIRECTORY, 'otlp'), at(7));
+    assert.deepEqual(readCursor(files, DIRECTORY, 'otlp')?.position, at(7));
   });
 
   test('has an exporter whose name is safe in a file name', () => {

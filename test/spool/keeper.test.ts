@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import type { GapDraft } from '../../src/spool/adoption.ts';
 import { createCommitter, type Committer } from '../../src/spool/committer.ts';
 import { openCursor } from '../../src/spool/cursor.ts';
-import { createKeeper, type Keeper, type KeeperOptions } from '../../src/spool/keeper.ts';
+import { ADOPTED_MAX, createKeeper, type Keeper, type KeeperOptions } from '../../src/spool/keeper.ts';
+import type { DurablePosition } from '../../src/spool/position.ts';
 import { SEGMENT_BYTES_MIN } from '../../src/spool/segment.ts';
 import { createSimulatedFiles, type SimulatedFiles } from '../support/simulated-files.ts';
 import { entry, IDENTITY, SPOOL } from '../support/spooled.ts';
@@ -51,6 +52,18 @@ function write(files: SimulatedFiles, streamId: string, commits = 16): Committer
     assert.ok(committer.commit([entry(`${streamId} ${index}`, 8192)]).ok);
   }
   return committer;
+}
+
+/** Puts the exporter's cursor there, at time 0. */
+function acknowledge(
+  files: SimulatedFiles,
+  stream: string,
+  { sequence, segment, offset }: DurablePosition,
+): void {
+  const cursor = openCursor(files, `${SPOOL}/${stream}`, 'otlp', () => 0);
+  cursor.advance({ sequence, segment, offset });
+  cursor.flush();
+  cursor.close();
 }
 
 function segments(files: SimulatedFiles, stream: string): number[] {
@@ -138,6 +151,73 @@ describe('the keeper', () => {
     assert.deepEqual(files.list(SPOOL), [], 'a stream that is over and had by all goes with its directory');
   });
 
+  test('keeps from the last acknowledgement on, however often whoever keeps it is started again', async () => {
+    const files = createSimulatedFiles();
+    const committer = write(files, A);
+    committer.close();
+    const { segment, offset, sequence } = committer.position();
+    const cursor = openCursor(files, `${SPOOL}/${A}`, 'otlp', () => 5000);
+    cursor.advance({ sequence, segment, offset });
+    cursor.flush();
+    for (const nowMs of [5001, 5000 + KEEP_MS, 5001 + KEEP_MS]) {
+      files.kill();
+      const { keeper, clock } = scene({}, files);
+      clock.nowMs = nowMs;
+      keeper.adopt();
+      await keeper.retain();
+      assert.equal(files.list(SPOOL).length, nowMs > 5000 + KEEP_MS ? 0 : 1, `at ${nowMs}`);
+    }
+  });
+
+  test('a backlog that is older than is kept when it is acknowledged is kept from then on', async () => {
+    const { files, keeper, clock } = scene();
+    const committer = write(files, A);
+    keeper.own(A, undefined);
+    clock.nowMs = 1e9;
+    await keeper.retain();
+    keeper.acknowledged('otlp', A, committer.position().sequence);
+    await keeper.retain();
+    assert.equal(segments(files, A).length, 3);
+    clock.nowMs += KEEP_MS;
+    await keeper.retain();
+    assert.equal(segments(files, A).length, 3, 'exactly as long as is kept');
+    clock.nowMs += 1;
+    await keeper.retain();
+    assert.equal(segments(files, A).length, 1);
+  });
+
+  test('a cursor from the future, and one of an older version, count as of now', async () => {
+    for (const timeMs of [1e15, Number.NaN]) {
+      const files = createSimulatedFiles();
+      const committer = write(files, A);
+      committer.close();
+      const { segment, offset, sequence } = committer.position();
+      const cursor = openCursor(files, `${SPOOL}/${A}`, 'otlp', () => timeMs);
+      cursor.advance({ sequence, segment, offset });
+      cursor.flush();
+      files.kill();
+      const { keeper, clock } = scene({}, files);
+      keeper.adopt();
+      await keeper.retain();
+      clock.nowMs = KEEP_MS;
+      await keeper.retain();
+      assert.equal(files.list(SPOOL).length, 1);
+      clock.nowMs = KEEP_MS + 1;
+      await keeper.retain();
+      assert.equal(files.list(SPOOL).length, 0);
+    }
+  });
+
+  test('counts of the stream that is written what is written, not what is filled ahead', async () => {
+    const files = createSimulatedFiles();
+    const committer = write(files, A, 1);
+    while (committer.prepareNext());
+    const { keeper } = scene({ written: () => committer.position() }, files);
+    keeper.own(A, undefined);
+    assert.equal((await keeper.retain()).bytes, committer.position().offset);
+    assert.ok(files.bytes(`${SPOOL}/${A}/00000000000000000001.log`).length > committer.position().offset);
+  });
+
   test('adopts what is dead once, and leaves what lives and what is its own', () => {
     const { files, keeper } = scene();
     write(files, B);
@@ -153,6 +233,92 @@ describe('the keeper', () => {
     assert.deepEqual(other.keeper.adopt().busy, [A, B]);
     keeper.release();
     assert.equal(other.keeper.adopt().adopted.length, 1);
+  });
+
+  test('lets go of a stream when all is said of it and everybody has had it, and nobody adopts it again', async () => {
+    const { files, keeper, clock } = scene();
+    acknowledge(files, A, write(files, A, 2).position());
+    files.kill();
+    const [adopted = assert.fail()] = keeper.adopt().adopted;
+    const other = scene({}, files).keeper;
+    keeper.finished('otlp', A);
+    assert.deepEqual(other.adopt().busy, [A], 'there is something to say of it yet');
+    keeper.mark(adopted);
+    const lock = files.lock(`${SPOOL}/${A}/lock.sqlite`);
+    assert.ok(lock, 'nobody holds it');
+    lock.release();
+    assert.deepEqual(other.adopt(), {
+      adopted: [],
+      busy: [],
+      failed: [],
+      gaps: [],
+      more: false,
+      unknownOutcomes: [],
+    });
+    assert.ok((await other.retain()).bytes > 0, 'but its bytes are counted');
+    clock.nowMs = KEEP_MS + 1;
+    await keeper.retain();
+    assert.deepEqual(files.list(SPOOL), [], 'and it goes when it is old enough');
+    other.adopt();
+    assert.deepEqual(await other.retain(), { bytes: 0, full: false }, 'which another one finds');
+  });
+
+  test('an exporter that has not had a stream has it adopted, though others have had it', () => {
+    const { files, keeper } = scene();
+    acknowledge(files, A, write(files, A, 2).position());
+    files.kill();
+    const [adopted = assert.fail()] = keeper.adopt().adopted;
+    keeper.mark(adopted);
+    keeper.finished('otlp', A);
+    const exporters = ['otlp', 'new'].map((name) => ({ name, required: true }));
+    const other = scene({ exporters }, files).keeper;
+    assert.deepEqual(
+      other.adopt().adopted.map(({ stream, marked }) => ({ stream, marked })),
+      [{ stream: A, marked: true }],
+    );
+  });
+
+  test('frees nothing of a stream that somebody else holds', async () => {
+    const { files, keeper, clock } = scene();
+    acknowledge(files, A, write(files, A, 2).position());
+    files.kill();
+    const [adopted = assert.fail()] = keeper.adopt().adopted;
+    keeper.mark(adopted);
+    keeper.finished('otlp', A);
+    const lock = files.lock(`${SPOOL}/${A}/lock.sqlite`);
+    clock.nowMs = KEEP_MS + 1;
+    await keeper.retain();
+    assert.equal(segments(files, A).length, 1);
+    lock?.release();
+    await keeper.retain();
+    assert.deepEqual(files.list(SPOOL), []);
+  });
+
+  test(`holds at most ${ADOPTED_MAX} streams, oldest first, and takes the next ones when those are done`, () => {
+    const files = createSimulatedFiles();
+    const streams = Array.from({ length: ADOPTED_MAX + 1 }, (_, index) => `${A.slice(0, -3)}${100 + index}`);
+    for (const stream of streams) acknowledge(files, stream, write(files, stream, 1).position());
+    files.kill();
+    const { keeper } = scene({}, files);
+    const { adopted, more } = keeper.adopt();
+    assert.deepEqual(
+      adopted.map(({ stream }) => stream),
+      streams.slice(0, ADOPTED_MAX),
+    );
+    assert.equal(more, true);
+    assert.equal(keeper.canAdoptMore(), false);
+    assert.deepEqual(keeper.adopt().adopted, []);
+    for (const stream of adopted) {
+      keeper.mark(stream);
+      keeper.finished('otlp', stream.stream);
+    }
+    assert.equal(keeper.canAdoptMore(), true);
+    const next = keeper.adopt();
+    assert.deepEqual(
+      next.adopted.map(({ stream }) => stream),
+      streams.slice(ADOPTED_MAX),
+    );
+    assert.equal(next.more, false);
   });
 
   test('what it has marked is not recovered again by whoever comes next', () => {

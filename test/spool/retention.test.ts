@@ -18,7 +18,7 @@ function stream(id: string, agesH: readonly number[], rest: Partial<KeptStream> 
       lastSequence: index * 10 + 10,
       lastHash: `h${index}`,
       bytes: 10,
-      newestMs: 1000 * HOUR - ageH * HOUR,
+      hadSinceMs: 1000 * HOUR - ageH * HOUR,
     })),
     over: false,
     predecessor: undefined,

@@ -58,6 +58,8 @@ export interface ServiceOptions {
   /** Default: `spool` in the directory. */
   readonly spool?: string;
   readonly durability?: 'sync' | 'os' | 'none';
+  /** `spool.max_bytes`. */
+  readonly maxBytes?: string | undefined;
   readonly shutdownTimeout?: string;
   /** More lines of verdict.yaml. */
   readonly more?: string;
@@ -84,6 +86,7 @@ export interface Service {
 /** Writes the configuration; starts nothing. */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { directory, upstreamPort, durability = 'sync', shutdownTimeout = '5s', more = '' } = options;
+  const limit = options.maxBytes === undefined ? '' : `, max_bytes: ${options.maxBytes}`;
   const spool = options.spool ?? join(directory, 'spool');
   const [port, adminPort] = [await freePort(), await freePort()];
   mkdirSync(directory, { recursive: true });
@@ -92,7 +95,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
     join(directory, 'verdict.yaml'),
     `listen: 127.0.0.1:${port}\nadmin: {listen: "127.0.0.1:${adminPort}"}\npolicy: [policy.yaml]\n` +
       `identity: {anonymous: allow}\nkeys: {directory: keys}\nshutdown_timeout: ${shutdownTimeout}\n` +
-      `spool: {directory: ${JSON.stringify(spool)}, durability: ${durability}}\n` +
+      `spool: {directory: ${JSON.stringify(spool)}, durability: ${durability}${limit}}\n` +
       `servers: {up: {url: "http://127.0.0.1:${upstreamPort}/mcp"}}\n${more}`,
   );
   let running: Running | undefined;
