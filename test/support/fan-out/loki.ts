@@ -52,13 +52,16 @@ const BODY_ONLY = [
   'span_id',
   'verdict.schema.version',
   'gen_ai.tool.call.arguments',
+  'verdict.arguments.keys',
+  'verdict.arguments.redacted',
 ];
 
 /** Beside the body: what the protocol has, and the twin's own. */
 const PROTOCOL = ['event_name', 'severity_number', 'severity_text', 'trace_id', 'span_id'];
 
 function checkFields({ fields }: Returned, body: Body): void {
-  const { _time: time, _stream: labels, _stream_id: _, ...row } = fields;
+  const { _time: time, _stream: labels, _stream_id: _, 'delivery.lag_seconds': lag, ...row } = fields;
+  assert.ok(Number(lag) >= 0, `a lag of ${String(lag)} seconds`);
   // Nanoseconds, of which the twin leaves out the zeros at the end.
   assert.equal(time, String(body['verdict.time']).replace(/\.?0+Z$/, 'Z'));
   assert.equal(row['event_name'], body['event.name']);
