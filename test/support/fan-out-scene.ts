@@ -5,7 +5,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { newApiKey } from '../../src/identity/api-keys.ts';
-import { startCli, type Running } from './cli.ts';
+import { runCli, startCli, type Running } from './cli.ts';
 import { eventually, startCollector, type Collector } from './collector.ts';
 import { makeCalls, makeHostileCalls, startUpstream, type Upstream } from './fan-out/calls.ts';
 import {
@@ -18,6 +18,7 @@ import {
 import {
   checkCalls,
   compare,
+  replayCommands,
   verifyExport,
   type Comparison,
   type Recorded,
@@ -60,10 +61,9 @@ export interface FanOut {
   readonly compare: (name: string) => Promise<Comparison>;
   /** `records verify --key` over what a user gets from the destination. */
   readonly verify: (name: string) => Promise<Verification>;
-  /** `records replay` through the collector, or in B through the destination's own endpoint. */
-  readonly verdictFile: string;
+  /** Runs the commands that `records verify` names for what is missing there. @returns how many there were */
+  readonly heal: (name: string) => Promise<number>;
   readonly spool: string;
-  readonly environment: Readonly<Record<string, string>>;
   readonly close: () => Promise<void>;
 }
 
@@ -91,14 +91,16 @@ export async function startFanOut(options: FanOutOptions): Promise<FanOut> {
     const plan = collectorPlan(options, destinations, ports);
     const running = { collector: await startCollector(plan) };
     closing.push(() => running.collector.kill());
-    const environment =
-      topology === 'A' ? { OTEL_EXPORTER_OTLP_ENDPOINT: running.collector.httpEndpoint } : {};
-    const { key, verdictFile } = writeProxyFiles(dir, upstream, ports);
-    const env = { ...environment, OTEL_TRACES_EXPORTER: 'none', OTEL_METRICS_EXPORTER: 'none' };
+    const key = writeProxyFiles(dir, upstream, ports);
+    const env = {
+      ...(topology === 'A' && { OTEL_EXPORTER_OTLP_ENDPOINT: running.collector.httpEndpoint }),
+      OTEL_TRACES_EXPORTER: 'none',
+      OTEL_METRICS_EXPORTER: 'none',
+    };
     const proxy = startCli(['serve', '--config', 'verdict.yaml'], { env, cwd: dir });
     closing.push(() => proxy.stop('SIGKILL'));
     const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
-    const scene = { ...options, destinations, door: { url, key }, spool: join(dir, 'spool'), made: [] };
+    const scene = { ...options, destinations, door: { url, key }, spool: join(dir, 'spool'), made: [], env };
     return {
       ...traffic(scene),
       ...evidence(scene),
@@ -114,9 +116,7 @@ export async function startFanOut(options: FanOutOptions): Promise<FanOut> {
         if (code !== 0) throw new Error(`the proxy ended with ${code}:\n${proxy.stderr()}`);
         return proxy.stderr();
       },
-      verdictFile,
       spool: scene.spool,
-      environment,
       close,
     };
   } catch (error) {
@@ -131,6 +131,7 @@ interface Scene extends FanOutOptions {
   readonly spool: string;
   /** All calls so far that were answered. */
   readonly made: MadeCall[];
+  readonly env: Readonly<Record<string, string>>;
 }
 
 function traffic({ door, made }: Scene): Pick<FanOut, 'calls' | 'hostile'> {
@@ -140,7 +141,9 @@ function traffic({ door, made }: Scene): Pick<FanOut, 'calls' | 'hostile'> {
   };
 }
 
-function evidence(scene: Scene): Pick<FanOut, 'destination' | 'recorded' | 'arrived' | 'compare' | 'verify'> {
+function evidence(
+  scene: Scene,
+): Pick<FanOut, 'destination' | 'recorded' | 'arrived' | 'compare' | 'verify' | 'heal'> {
   const recorded = async (): Promise<readonly Recorded[]> => {
     const texts = await exportedBodies(scene.spool);
     const bodies = texts.map((text) => ({ text, body: JSON.parse(text) as Body }));
@@ -153,6 +156,11 @@ function evidence(scene: Scene): Pick<FanOut, 'destination' | 'recorded' | 'arri
     return found;
   };
   const kindOf = (name: string): DestinationKind => scene.kinds.find((kind) => kind.name === name)!;
+  const verify = async (name: string): Promise<Verification> => {
+    const out = join(scene.dir, `exported-${name}`);
+    mkdirSync(out, { recursive: true });
+    return await verifyExport(await destination(name).exportTo(out), await recorded());
+  };
   return {
     destination,
     recorded,
@@ -172,10 +180,17 @@ function evidence(scene: Scene): Pick<FanOut, 'destination' | 'recorded' | 'arri
     },
     compare: async (name) =>
       compare({ kind: kindOf(name), returned: await destination(name).read(), recorded: await recorded() }),
-    async verify(name) {
-      const out = join(scene.dir, `exported-${name}`);
-      mkdirSync(out, { recursive: true });
-      return await verifyExport(await destination(name).exportTo(out), await recorded());
+    verify,
+    async heal(name) {
+      const commands = replayCommands((await verify(name)).said);
+      // In B a destination has an endpoint of its own.
+      const through = scene.topology === 'A' ? ['otlp'] : [name, '--config', 'verdict.yaml'];
+      for (const command of commands) {
+        const args = [...command, '--exporter', ...through, '--spool', scene.spool];
+        const { code, stderr } = await runCli(args, { env: scene.env, cwd: scene.dir });
+        if (code !== 0) throw new Error(`${args.join(' ')} ended with ${code}: ${stderr}`);
+      }
+      return commands.length;
     },
   };
 }
@@ -205,11 +220,8 @@ function collectorPlan(
   return { dir: join(dir, 'collector'), configs, env };
 }
 
-function writeProxyFiles(
-  dir: string,
-  upstream: Upstream,
-  ports: ReadonlyMap<string, number>,
-): { readonly key: string; readonly verdictFile: string } {
+/** @returns the API key of the agents */
+function writeProxyFiles(dir: string, upstream: Upstream, ports: ReadonlyMap<string, number>): string {
   const { key, entry } = newApiKey({
     user: 'alice',
     agent: { id: 'agent-7', name: 'Seven' },
@@ -229,9 +241,8 @@ function writeProxyFiles(
     shutdown_timeout: `${SHUTDOWN_TIMEOUT_S}s`,
   };
   const keys = { apiVersion: 'mcp-verdict/v1', kind: 'ApiKeys', keys: [entry] };
-  const verdictFile = join(dir, 'verdict.yaml');
   writeFileSync(join(dir, 'policy.yaml'), MIXED_POLICY);
   writeFileSync(join(dir, 'keys.yaml'), JSON.stringify(keys));
-  writeFileSync(verdictFile, JSON.stringify(verdict));
-  return { key, verdictFile };
+  writeFileSync(join(dir, 'verdict.yaml'), JSON.stringify(verdict));
+  return key;
 }

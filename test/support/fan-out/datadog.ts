@@ -14,6 +14,7 @@ export const datadog: DestinationKind = {
   config: 'destinations/datadog.yaml',
   strictConfig: 'strict/datadog.yaml',
   exporter: 'otlp_http/datadog',
+  deletesOn: [400, 401],
   start: (dir) =>
     startCollectorTwin({
       dir,

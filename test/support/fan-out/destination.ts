@@ -23,8 +23,10 @@ export interface DestinationKind {
   readonly config: string;
   /** What makes it strict, after `config`; its variable is COLLECTOR_STRICT_NAME_ENDPOINT. */
   readonly strictConfig: string;
-  /** Default: the collector's timeout of this destination is what config says. For `hang`. */
+  /** In the collector, for overlays of its timeout, retries and queue. */
   readonly exporter: string;
+  /** Statuses upon which the collector deletes what it has in its queue, in topology A. */
+  readonly deletesOn: readonly number[];
   /** @param dir a directory of its own, which is kept between starts */
   readonly start: (dir: string) => Promise<Destination>;
   /** Throws where the fields that stand beside a body there are not those that the documentation names. */

@@ -88,3 +88,10 @@ export function checkCalls(made: readonly MadeCall[], recorded: readonly Recorde
     assert.deepEqual(statuses, call.outcome === undefined ? [] : [call.outcome]);
   }
 }
+
+/** The arguments of each replay that `records verify` says is needed, up to where it is sent. */
+export function replayCommands(said: string): string[][] {
+  return [...said.matchAll(/^ *mcp-verdict (records replay --stream \S+ --from \d+ --to \d+)/gm)].map(
+    ([, args = '']) => args.split(' '),
+  );
+}

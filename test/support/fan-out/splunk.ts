@@ -17,6 +17,7 @@ export const splunk: DestinationKind = {
   config: 'destinations/splunk.yaml',
   strictConfig: 'strict/splunk.yaml',
   exporter: 'splunk_hec/audit',
+  deletesOn: [400, 401],
   start: (dir) =>
     startCollectorTwin({
       dir,

@@ -1,0 +1,79 @@
+/**
+ * All destinations behind one collector, as it is shipped: 5,000 decisions, and each destination returns each of them
+ * once, with its fields, so that the chain is proven from there. One that is dead all the time delays no other.
+ */
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { skipWithoutCollector } from '../support/build-collector.ts';
+import { startFanOut } from '../support/fan-out-scene.ts';
+import { assertWhole } from '../support/fan-out/faults.ts';
+import { DESTINATIONS } from '../support/fan-out/kinds.ts';
+
+/** A test that hangs fails, and its processes are ended. */
+const TIMEOUT_MS = 180_000;
+const CALLS = 5000;
+
+const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-fan-out-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+const names = DESTINATIONS.map(({ name }) => name);
+const [dead, ...living] = names;
+
+describe('all destinations', { skip: skipWithoutCollector(), timeout: TIMEOUT_MS }, () => {
+  test(`${CALLS} decisions are in each of them once, with the right fields, and each proves the chain`, async (t) => {
+    const scene = await startFanOut({ dir: join(root, 'all'), topology: 'A', kinds: DESTINATIONS });
+    t.after(scene.close);
+    await scene.calls(CALLS);
+    await scene.hostile();
+    await scene.stopProxy();
+    await scene.arrived();
+    for (const name of names) {
+      const { missing, duplicates } = await scene.compare(name);
+      assert.deepEqual({ missing, duplicates }, { missing: [], duplicates: 0 }, name);
+      await assertWhole(scene, name);
+    }
+  });
+
+  for (const topology of ['A', 'B'] as const) {
+    test(`${topology}: one that is dead from the start delays no other, and has everything when it is back`, async (t) => {
+      assert.ok(dead !== undefined);
+      const scene = await startFanOut({ dir: join(root, `dead-${topology}`), topology, kinds: DESTINATIONS });
+      t.after(scene.close);
+      await scene.destination(dead).front.set('refuse');
+      await scene.calls(500);
+      // Far less than any retry of the dead one takes in the end, and not one record less.
+      await scene.arrived({ names: living, timeoutMs: 10_000 });
+      assert.deepEqual((await scene.destination(dead).read()).length, 0);
+      await scene.destination(dead).front.set('pass');
+      await scene.arrived({ timeoutMs: 90_000 });
+      await scene.stopProxy();
+      await scene.arrived();
+      for (const name of names) await assertWhole(scene, name);
+    });
+  }
+
+  test('A: a queue that is full refuses, so the others wait and get some twice, and nobody loses anything', async (t) => {
+    assert.ok(dead !== undefined);
+    const [{ exporter } = { exporter: '' }] = DESTINATIONS;
+    // Smaller than what 500 calls make, and larger than any one request.
+    const overlay = { exporters: { [exporter]: { sending_queue: { queue_size: 400_000 } } } };
+    const scene = await startFanOut({ dir: join(root, 'full'), topology: 'A', kinds: DESTINATIONS, overlay });
+    t.after(scene.close);
+    await scene.destination(dead).front.set('refuse');
+    await scene.calls(1000);
+    await assert.rejects(scene.arrived({ names: living, timeoutMs: 2000 }), /in vain/);
+    await scene.destination(dead).front.set('pass');
+    await scene.arrived({ timeoutMs: 90_000 });
+    await scene.stopProxy();
+    await scene.arrived();
+    for (const name of names) await assertWhole(scene, name);
+    const duplicates = await Promise.all(living.map(async (name) => (await scene.compare(name)).duplicates));
+    assert.ok(
+      duplicates.some((count) => count > 0),
+      'nothing came twice, so the queue was never full',
+    );
+  });
+});

@@ -1,0 +1,136 @@
+/** The ways in which a destination, or the collector before it, fails, and what must have become of the records then. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { DEAD_LETTER_DIRECTORY } from '../../../src/export/dead-letter.ts';
+import { eventually } from '../collector.ts';
+import type { FanOut } from '../fan-out-scene.ts';
+import type { DestinationKind, Topology } from './destination.ts';
+import type { Fault, FaultFront } from './fault-front.ts';
+import { replayCommands } from './proof.ts';
+
+export interface FaultCase {
+  readonly what: string;
+  /** Of the front; or what is done behind or before it. */
+  readonly fault: Exclude<Fault, 'pass'> | 'restart' | 'kill';
+}
+
+export const FAULTS: readonly FaultCase[] = [
+  { what: 'refuses connections', fault: 'refuse' },
+  { what: 'answers 503', fault: 503 },
+  { what: 'hangs', fault: 'hang' },
+  { what: 'takes records and breaks off its answers', fault: 'lose' },
+  { what: 'restarts', fault: 'restart' },
+  { what: 'is away while the collector is killed', fault: 'kill' },
+  { what: 'answers 401', fault: 401 },
+  { what: 'answers 400', fault: 400 },
+];
+
+export interface Measure {
+  /** Before the fault, during it, and after it. */
+  readonly calls: number;
+  /** How long it lasts at least. */
+  readonly holdMs: number;
+  /** For what has to arrive when it is over. */
+  readonly timeoutMs: number;
+}
+
+/** Milliseconds since the Unix epoch. */
+export interface Spell {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** Shorter waits than collector-config/ has, for a fault that lasts seconds. */
+export function hastyOverlay(kinds: readonly DestinationKind[], topology: Topology): Record<string, unknown> {
+  const retry = { retry_on_failure: { initial_interval: '100ms', max_interval: '500ms' } };
+  const one = { timeout: '1s', ...(topology === 'A' && retry) };
+  return { exporters: Object.fromEntries(kinds.map(({ exporter }) => [exporter, one])) };
+}
+
+/** Calls are made all through it. @returns when it was; everything from before it had arrived */
+export async function suffer(
+  scene: FanOut,
+  names: readonly string[],
+  { fault }: FaultCase,
+  { calls, holdMs, timeoutMs }: Measure,
+): Promise<Spell> {
+  const fronts = names.map((name) => scene.destination(name).front);
+  const setAll = (next: Fault): Promise<unknown> => Promise.all(fronts.map((front) => front.set(next)));
+  await scene.calls(calls);
+  await scene.arrived({ names, timeoutMs });
+  const before = fronts.map((front) => front.requests().seen);
+  const fromMs = Date.now();
+  if (fault === 'restart') {
+    await Promise.all([scene.calls(calls), ...names.map((name) => scene.destination(name).restart())]);
+  } else {
+    await setAll(fault === 'kill' ? 503 : fault);
+    for (const share of thirds(calls)) {
+      await scene.calls(share);
+      if (fault === 'kill') await scene.killCollector();
+      await wait(holdMs / 3);
+    }
+    if (fault !== 'refuse') await eventually(() => hasSeen(fronts, before), { what: 'requests', timeoutMs });
+    await setAll('pass');
+  }
+  const toMs = Date.now();
+  await scene.calls(calls);
+  return { fromMs, toMs };
+}
+
+function hasSeen(fronts: readonly FaultFront[], before: readonly number[]): true | undefined {
+  return fronts.every((front, index) => front.requests().seen > (before[index] ?? 0)) || undefined;
+}
+
+function thirds(count: number): number[] {
+  const third = Math.floor(count / 3);
+  return [count - 2 * third, third, third];
+}
+
+/** Asserts that nothing is missing, nothing was invented, and the chain is proven from what the destination returns. */
+export async function assertWhole(scene: FanOut, name: string): Promise<void> {
+  const { missing } = await scene.compare(name);
+  assert.deepEqual(missing, [], `${name} misses records`);
+  const { code, said } = await scene.verify(name);
+  assert.equal(code, 0, `${name}: ${said}`);
+  assert.ok(!existsSync(join(scene.spool, DEAD_LETTER_DIRECTORY)), 'a good record was set aside');
+}
+
+/**
+ * Asserts that something is missing, that all of it was made while the collector deletes what it cannot deliver, and
+ * that `records verify` names it.
+ */
+export async function assertNamed(scene: FanOut, name: string, { fromMs, toMs }: Spell): Promise<void> {
+  const { missing } = await scene.compare(name);
+  assert.notEqual(missing.length, 0, `${name}: nothing was deleted, so this proves nothing`);
+  const others = missing.filter((body) => {
+    const ms = Date.parse(String(body['verdict.time']));
+    return ms < fromMs || ms > toMs;
+  });
+  assert.deepEqual(others, [], `${name} misses what was made while all was well`);
+  const { code, said } = await scene.verify(name);
+  assert.equal(code, 1, said);
+  const named = replayCommands(said).reduce(
+    (sum, [, , , , , from, , to]) => sum + Number(to) - Number(from) + 1,
+    0,
+  );
+  assert.equal(named, missing.length, said);
+}
+
+/** Asserts that the commands which `records verify` prints bring back what is missing. */
+export async function assertHealed(scene: FanOut, name: string): Promise<void> {
+  await scene.heal(name);
+  await scene.arrived({ names: [name] });
+  await assertWhole(scene, name);
+}
+
+/** Resolves when the last record of a proxy that has ended is there: queues keep the order, so nothing comes after it. */
+export async function settled(scene: FanOut, names: readonly string[], timeoutMs: number): Promise<void> {
+  const last = (await scene.recorded()).at(-1)?.text;
+  for (const name of names) {
+    const isThere = async (): Promise<true | undefined> =>
+      (await scene.destination(name).read()).some(({ body }) => body === last) || undefined;
+    await eventually(isThere, { what: `the last record in ${name}`, timeoutMs });
+  }
+}
