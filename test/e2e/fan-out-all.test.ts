@@ -43,7 +43,7 @@ describe('all destinations', { skip: skipWithoutCollector(), timeout: TIMEOUT_MS
       const scene = await startFanOut({ dir: join(root, `dead-${topology}`), topology, kinds: DESTINATIONS });
       t.after(scene.close);
       await scene.destination(dead).front.set('refuse');
-      await scene.calls(500);
+      await scene.calls(300);
       // Far less than any retry of the dead one takes in the end, and not one record less.
       await scene.arrived({ names: living, timeoutMs: 10_000 });
       assert.deepEqual((await scene.destination(dead).read()).length, 0);
@@ -54,26 +54,4 @@ describe('all destinations', { skip: skipWithoutCollector(), timeout: TIMEOUT_MS
       for (const name of names) await assertWhole(scene, name);
     });
   }
-
-  test('A: a queue that is full refuses, so the others wait and get some twice, and nobody loses anything', async (t) => {
-    assert.ok(dead !== undefined);
-    const [{ exporter } = { exporter: '' }] = DESTINATIONS;
-    // Smaller than what 500 calls make, and larger than any one request.
-    const overlay = { exporters: { [exporter]: { sending_queue: { queue_size: 400_000 } } } };
-    const scene = await startFanOut({ dir: join(root, 'full'), topology: 'A', kinds: DESTINATIONS, overlay });
-    t.after(scene.close);
-    await scene.destination(dead).front.set('refuse');
-    await scene.calls(1000);
-    await assert.rejects(scene.arrived({ names: living, timeoutMs: 2000 }), /in vain/);
-    await scene.destination(dead).front.set('pass');
-    await scene.arrived({ timeoutMs: 90_000 });
-    await scene.stopProxy();
-    await scene.arrived();
-    for (const name of names) await assertWhole(scene, name);
-    const duplicates = await Promise.all(living.map(async (name) => (await scene.compare(name)).duplicates));
-    assert.ok(
-      duplicates.some((count) => count > 0),
-      'nothing came twice, so the queue was never full',
-    );
-  });
 });
