@@ -7,10 +7,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { skipWithoutCollector } from '../support/build-collector.ts';
 import { startFanOut } from '../support/fan-out-scene.ts';
 import { assertWhole } from '../support/fan-out/faults.ts';
-import { DESTINATIONS } from '../support/fan-out/kinds.ts';
+import { DESTINATIONS, skipWithoutDestinations } from '../support/fan-out/kinds.ts';
 
 /** A test that hangs fails, and its processes are ended. */
 const TIMEOUT_MS = 180_000;
@@ -22,7 +21,7 @@ after(() => rmSync(root, { recursive: true, force: true }));
 const names = DESTINATIONS.map(({ name }) => name);
 const [dead, ...living] = names;
 
-describe('all destinations', { skip: skipWithoutCollector(), timeout: TIMEOUT_MS }, () => {
+describe('all destinations', { skip: skipWithoutDestinations(), timeout: TIMEOUT_MS }, () => {
   test(`${CALLS} decisions are in each of them once, with the right fields, and each proves the chain`, async (t) => {
     const scene = await startFanOut({ dir: join(root, 'all'), topology: 'A', kinds: DESTINATIONS });
     t.after(scene.close);

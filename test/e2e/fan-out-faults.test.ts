@@ -8,7 +8,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { skipWithoutCollector } from '../support/build-collector.ts';
 import { startFanOut } from '../support/fan-out-scene.ts';
 import {
   assertHealed,
@@ -19,7 +18,7 @@ import {
   settled,
   suffer,
 } from '../support/fan-out/faults.ts';
-import { DESTINATIONS } from '../support/fan-out/kinds.ts';
+import { DESTINATIONS, skipWithoutDestinations } from '../support/fan-out/kinds.ts';
 
 /** A test that hangs fails, and its processes are ended. */
 const TIMEOUT_MS = 180_000;
@@ -33,7 +32,7 @@ const isDeleting = (fault: unknown): boolean => fault === 400 || fault === 401;
 
 describe(
   'all destinations fail',
-  { skip: skipWithoutCollector(), timeout: TIMEOUT_MS, concurrency: 2 },
+  { skip: skipWithoutDestinations(), timeout: TIMEOUT_MS, concurrency: 2 },
   () => {
     test('A: what passes loses nothing; what the collector deletes is named, and replay heals it', async (t) => {
       const overlay = hastyOverlay(DESTINATIONS, 'A');

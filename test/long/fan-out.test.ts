@@ -7,7 +7,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test, type TestContext } from 'node:test';
-import { skipWithoutCollector } from '../support/build-collector.ts';
 import { startFanOut, type FanOut } from '../support/fan-out-scene.ts';
 import type { DestinationKind, Topology } from '../support/fan-out/destination.ts';
 import {
@@ -18,7 +17,7 @@ import {
   settled,
   suffer,
 } from '../support/fan-out/faults.ts';
-import { DESTINATIONS } from '../support/fan-out/kinds.ts';
+import { DESTINATIONS, skipWithoutDestinations } from '../support/fan-out/kinds.ts';
 
 /** A test that hangs fails, and its processes are ended. */
 const TIMEOUT_MS = 7_200_000;
@@ -39,7 +38,7 @@ async function alone(t: TestContext, kind: DestinationKind, topology: Topology):
   return scene;
 }
 
-const options = { skip: skipWithoutCollector(), timeout: TIMEOUT_MS, concurrency: TESTS_AT_ONCE };
+const options = { skip: skipWithoutDestinations(), timeout: TIMEOUT_MS, concurrency: TESTS_AT_ONCE };
 
 describe('each destination alone', options, () => {
   for (const kind of DESTINATIONS) {
@@ -74,7 +73,7 @@ describe('each destination alone', options, () => {
   }
 });
 
-describe('a queue that is full', { skip: skipWithoutCollector(), timeout: TIMEOUT_MS }, () => {
+describe('a queue that is full', { skip: skipWithoutDestinations(), timeout: TIMEOUT_MS }, () => {
   test('A: it refuses, so the others wait and get some twice, and nobody loses anything', async (t) => {
     const [first, ...others] = DESTINATIONS;
     assert.ok(first !== undefined);

@@ -11,6 +11,7 @@ export const loki: DestinationKind = {
   config: 'destinations/loki.yaml',
   strictConfig: 'strict/loki.yaml',
   exporter: 'otlp_http/loki',
+  deletesOn: [400, 401],
   start,
   checkFields,
 };
