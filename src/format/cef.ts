@@ -168,9 +168,10 @@ const OUTCOME_OF_EFFECT: ReadonlyMap<string, string> = new Map(
 );
 
 function addDecision(attributes: Event, event: Untold, extension: CefExtension): void {
-  const effect = event.text('verdict.decision.effect');
   const observed = isObserved(attributes);
-  event.tell('verdict.decision.enforced');
+  // What was only observed did something else than policy says, and that is left to be told.
+  const effect = observed ? undefined : event.text('verdict.decision.effect');
+  if (typeof event.peek('verdict.decision.enforced') === 'boolean') event.tell('verdict.decision.enforced');
   extension.add('act', observed ? 'observe' : effect, LIMIT.short);
   extension.add(
     'outcome',
@@ -194,7 +195,12 @@ function requestUrl(event: Untold): string | undefined {
   const server = textOf(event.peek('verdict.server.name'));
   const name = textOf(event.peek('gen_ai.tool.name')) ?? textOf(event.peek('gen_ai.prompt.name'));
   if (server === undefined || name === undefined) return undefined;
-  return `mcp://${encodeURIComponent(server.toWellFormed())}/${encodeURIComponent(name.toWellFormed())}`;
+  return `mcp://${inUrl(server)}/${inUrl(name)}`;
+}
+
+/** No more than fits: encoded it is no shorter, so what is too long is still seen to be. */
+function inUrl(text: string): string {
+  return encodeURIComponent(text.slice(0, TEXT + 1).toWellFormed());
 }
 
 interface AddressSlots {

@@ -67,7 +67,7 @@ export function policyOf(event: Untold, applied: boolean | undefined): object | 
     version: event.text('verdict.policy.version'),
     desc: event.text('verdict.policy.file'),
   };
-  const { name, uid } = policy;
-  if (name === undefined && uid === undefined && applied === undefined) return undefined;
+  const isSilent = Object.values(policy).every((value) => value === undefined);
+  if (isSilent && applied === undefined) return undefined;
   return { type: 'MCP tool policy', ...policy, is_applied: applied };
 }

@@ -1,7 +1,7 @@
 /** An event while a format takes it apart: what is left at the end has no field of its own there, and must not be lost. */
 import type { Event, Scalar } from '../event/vocabulary.ts';
 
-/** Gives each value once. A value of another kind than asked for is not given, so that it is left. */
+/** A value of another kind than asked for, or an empty text, is not given, so that it is left. */
 export class Untold {
   readonly #event: Event;
   readonly #told = new Set<string>();
@@ -12,7 +12,7 @@ export class Untold {
 
   text(key: string): string | undefined {
     const value = this.peek(key);
-    if (typeof value !== 'string') return undefined;
+    if (typeof value !== 'string' || value === '') return undefined;
     this.#told.add(key);
     return value;
   }
