@@ -13,6 +13,7 @@ import { callSection } from './call.ts';
 import { commitSection } from './commit.ts';
 import { deliverySection } from './delivery.ts';
 import { bareLoop } from './disk.ts';
+import { formatSection } from './format.ts';
 import type { Section } from './section.ts';
 import { stdioSection } from './stdio.ts';
 import { ms } from './table.ts';
@@ -22,6 +23,7 @@ const SECTIONS: readonly Section[] = [
   callSection,
   stdioSection,
   deliverySection,
+  formatSection,
   backlogSection,
 ];
 /** Only when they are named: each takes minutes. */

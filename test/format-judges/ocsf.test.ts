@@ -79,11 +79,10 @@ describe('the schema of OCSF 1.8.0', { skip }, () => {
       [{ ...decision, type_uid: '600399' }, /type_uid must be integer/],
       [{ ...decision, verdict: 'allow' }, /must NOT have additional properties/],
       [{ ...decision, src_endpoint: {} }, /src_endpoint must/],
-      [{ ...decision, metadata: { ...decision.metadata, profiles: [] } }, /./],
       [{ ...first, app: undefined }, /must have required property 'app'/],
     ] as const) {
       const event = JSON.parse(JSON.stringify(wrong)) as Ocsf;
-      if (judges.has(kindOf(event))) assert.match(faults(event).join('\n'), fault);
+      assert.match(faults(event).join('\n'), fault);
     }
   });
 });
