@@ -80,6 +80,8 @@ export interface VerifyReport {
   readonly ok: boolean;
   readonly records: number;
   readonly duplicates: number;
+  /** Records that `doctor` sent; each is a stream of its own, and none of them is in `records` or `streams`. */
+  readonly probes: number;
   /** `checked` against the keys given; `not_checked` where none was given: then whoever can write can forge. */
   readonly signatures: 'checked' | 'not_checked';
   readonly streams: readonly StreamReport[];
@@ -166,9 +168,10 @@ function streamLine(stream: StreamReport): string {
   return `${mark} ${stream.stream}: ${plural(stream.records, 'record')}, unbroken from ${proven}${times}${signed}${duplicates}; ${ENDS[stream.end]}`;
 }
 
-function counts({ records, duplicates, streams }: VerifyReport): string {
+function counts({ records, duplicates, probes, streams }: VerifyReport): string {
   const extra = duplicates === 0 ? '' : `, ${plural(duplicates, 'duplicate')} left out`;
-  return `${plural(records, 'record')} in ${plural(streams.length, 'stream')}${extra}`;
+  const sent = probes === 0 ? '' : `; beside them ${plural(probes, 'record')} that doctor sent`;
+  return `${plural(records, 'record')} in ${plural(streams.length, 'stream')}${extra}${sent}`;
 }
 
 function plural(count: number, noun: string): string {

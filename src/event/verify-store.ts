@@ -5,7 +5,7 @@ import type { BodyFacts } from './verify-body.ts';
 const CHUNK_RECORDS = 8192;
 const HASH_BYTES = 32;
 
-export const FLAG = { checkpoint: 1, stop: 2 } as const;
+export const FLAG = { checkpoint: 1, stop: 2, doctor: 4 } as const;
 
 interface Chunk {
   readonly stream: Uint32Array;

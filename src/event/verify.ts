@@ -3,8 +3,9 @@
  * each record cites the hash of the one before, sequences have no hole, checkpoints are signed, the end is shown.
  */
 import { isHash, differingKeys, placeOf, readBody, textOf, textsOf } from './verify-body.ts';
-import type { BodyFacts } from './verify-body.ts';
+import type { BodyFacts, Members } from './verify-body.ts';
 import { judgeCrossing, judgeUids } from './verify-crossing.ts';
+import { isProbe } from './verify-probe.ts';
 import { Findings } from './verify-report.ts';
 import type { Finding, VerifyReport } from './verify-report.ts';
 import { FLAG, RecordStore } from './verify-store.ts';
@@ -52,6 +53,8 @@ interface Intake {
   readonly findings: Finding[];
 }
 
+const NONE = new Uint32Array();
+
 /** Of what is wrong with single records, so many are kept while reading. */
 const EARLY_FINDINGS_MAX = 10_000;
 
@@ -96,12 +99,19 @@ function take({ store, streams }: Intake, facts: BodyFacts): void {
     flags = FLAG.checkpoint;
     takeCheckpoint(streams, facts);
   } else if (facts.name === 'verdict.lifecycle') {
-    if (members.get('verdict.lifecycle.state') === 'stop') flags = FLAG.stop;
+    flags = lifecycleFlags(members);
     takeLifecycle(streams, own, facts);
   } else if (facts.name === 'verdict.gap') {
     takeGap(streams, facts);
   }
   store.add(own.index, facts, flags);
+}
+
+/** A probe that speaks of other streams is none: what it says would count, and nobody would ask who said it. */
+function lifecycleFlags(members: Members): number {
+  const state = members.get('verdict.lifecycle.state');
+  if (state === 'stop') return FLAG.stop;
+  return state === 'doctor' && !members.has('verdict.lifecycle.adopted') ? FLAG.doctor : 0;
 }
 
 function factsOf(streams: Map<string, StreamFacts>, stream: string): StreamFacts {
@@ -189,7 +199,13 @@ function judge({ options, store, streams, findings: early }: Intake, dropped: nu
   const whole = only === undefined && from !== 'any';
   const slices = slicesOf(store);
   const ends = judgeCrossing({ store, streams, slices, findings, whole });
+  const probes = new Set(
+    [...streams.values()]
+      .filter((facts) => isProbe(store, slices.get(facts.index) ?? NONE, facts, ends.get(facts.stream)))
+      .map(({ stream }) => stream),
+  );
   const upTo = judgedStreams(streams, ends, options);
+  for (const stream of probes) upTo.delete(stream);
   for (const finding of early)
     if (finding.stream === undefined || upTo.has(finding.stream)) findings.add(finding);
   if (dropped > 0)
@@ -218,6 +234,7 @@ function judge({ options, store, streams, findings: early }: Intake, dropped: nu
     ok: findings.kept.length === 0,
     records: sum(reports.map(({ records }) => records)),
     duplicates: sum(reports.map(({ duplicates }) => duplicates)),
+    probes: probes.size,
     signatures: publicKeys.length > 0 ? 'checked' : 'not_checked',
     streams: reports.map((report) => ({ ...report, ok: !findings.concerns(report.stream) })),
     findings: findings.kept,

@@ -73,6 +73,7 @@ export const LIFECYCLE_STATES = [
   'streams_adopted',
   'audit_restored',
   'key_rotated',
+  'doctor',
 ] as const;
 
 export type LifecycleState = (typeof LIFECYCLE_STATES)[number];

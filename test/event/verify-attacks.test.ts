@@ -284,6 +284,50 @@ const attacks: Attack[] = [
   },
 ];
 
+const doctored = new Scene(2).lifecycle('doctor');
+
+attacks.push(
+  {
+    name: 'a record of doctor that forges the end of a stream cut short',
+    bodies: () => [
+      ...whole.slice(0, 4),
+      ...new Scene(2).lifecycle('doctor', {
+        'verdict.lifecycle.adopted': [`${streamId(1)} 4 ${bodyHash(at(4))}`],
+      }).bodies,
+    ],
+    findings: ['no_end 1-1', 'unsigned 1-1', 'unsigned 1-4'],
+  },
+  {
+    name: 'a record of doctor in the place of a stream that others tell of',
+    bodies: () => [
+      ...new Scene(1).lifecycle('doctor').bodies,
+      ...new Scene(3)
+        .start()
+        .lifecycle('start', { 'verdict.lifecycle.adopted': [`${streamId(1)} 10 ${bodyHash(at(10))}`] })
+        .stop().bodies,
+    ],
+    findings: ['missing 2-10', 'unsigned 1-1'],
+  },
+  {
+    name: 'a stream that begins as if doctor had sent it',
+    bodies: () => new Scene(2).lifecycle('doctor').calls(2).bodies,
+    findings: ['no_end 3-3', 'unsigned 1-3'],
+  },
+  {
+    name: 'a record of doctor that is not the one that was sent',
+    bodies: () => [...doctored.bodies, edit(doctored.bodies[0] ?? '', { 'service.name': 'x' })],
+    findings: ['conflicting 1-1', 'no_end 1-1', 'unsigned 1-1'],
+  },
+  {
+    name: 'a record of doctor that goes on from a stream',
+    bodies: () => [
+      ...whole.slice(0, 5),
+      ...new Scene(2, { previousHash: bodyHash(at(5)) }).lifecycle('doctor').bodies,
+    ],
+    findings: ['no_end 1-1', 'unsigned 1-1'],
+  },
+);
+
 for (const { name, bodies, options, findings } of attacks) {
   test(`attack: ${name}`, () => {
     const report = verify(bodies(), options ?? TRUSTED);
@@ -310,4 +354,11 @@ test('what an attacker cannot be kept from: undoing what no checkpoint has signe
   const report = verify(forged, {});
   assert.deepEqual([report.ok, report.signatures], [true, 'not_checked']);
   assert.equal(verify(forged).ok, false);
+});
+
+test('what doctor sent stands beside the streams: it proves nothing, and nothing is missing of it', () => {
+  const sent = [1, 2].flatMap((index) => new Scene(20 + index).lifecycle('doctor').bodies);
+  const report = verify([...whole, ...sent, ...sent]);
+  assert.deepEqual([report.ok, report.probes, report.records, report.streams.length], [true, 2, 10, 1]);
+  assert.deepEqual(told(verify(sent)), ['nothing']);
 });

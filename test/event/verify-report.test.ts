@@ -18,6 +18,7 @@ const bodies = [
     .start()
     .lifecycle('start', { 'verdict.lifecycle.adopted': [streamId(7)] })
     .stop().bodies,
+  ...new Scene(8).lifecycle('doctor').bodies,
   'hello',
 ];
 
