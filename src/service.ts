@@ -125,7 +125,7 @@ function watched(recorder: Recorder, { emitted }: Watch): Recorder {
 }
 
 /** Reads the policy files; throws `policy_invalid` with every fault, one a line, and warns of what looks wrong. */
-function readPolicy(files: readonly string[], cwd: string, diagnostics: Diagnostics): Policy {
+export function readPolicy(files: readonly string[], cwd: string, diagnostics: Diagnostics): Policy {
   const loaded = loadPolicy(files.map((file) => ({ file: shown(file, cwd), text: readTextFile(file) })));
   if (!loaded.ok) throw new VerdictError('policy_invalid', { detail: listed(loaded.faults) });
   const { policy, place } = loaded;
@@ -231,7 +231,7 @@ export function checkServe({ config, cwd, diagnostics }: ServeOptions): void {
 }
 
 /** Reads the keys file, and warns where nobody could get in. */
-function readCallers(config: ServeConfig, cwd: string, diagnostics: Diagnostics): ApiKeys | undefined {
+export function readCallers(config: ServeConfig, cwd: string, diagnostics: Diagnostics): ApiKeys | undefined {
   const apiKeys = readKeys(config.apiKeysFile, cwd);
   const warning = lockedOut({ apiKeys, anonymous: config.anonymous, nowMs: Date.now });
   if (warning !== undefined) diagnostics.warn(warning);

@@ -3,6 +3,7 @@ import { ERRORS, VerdictError } from '../errors.ts';
 import { packageVersion } from '../config.ts';
 import { printable } from '../telemetry/diagnostics.ts';
 import { demoVerb } from './demo.ts';
+import { doctorVerb } from './doctor.ts';
 import { keysVerb } from './keys.ts';
 import { policyVerb } from './policy.ts';
 import { recordsVerb } from './records.ts';
@@ -10,7 +11,7 @@ import { serveVerb } from './serve.ts';
 import type { Io, Verb } from './verb.ts';
 import { wrapVerb } from './wrap.ts';
 
-const VERBS: readonly Verb[] = [wrapVerb, serveVerb, policyVerb, recordsVerb, keysVerb, demoVerb];
+const VERBS: readonly Verb[] = [wrapVerb, serveVerb, policyVerb, recordsVerb, keysVerb, doctorVerb, demoVerb];
 
 const HELP = `mcp-verdict: a policy proxy for MCP whose decisions are OpenTelemetry LogRecords
 

@@ -60,7 +60,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const end = await runWrap({
     policyFiles: values.policy.map((file) => resolve(io.cwd, file)),
     keysDirectory: values['keys-directory'] ?? defaultKeysDirectory(io.env),
-    spool: spoolOf(values, io),
+    spool: spoolOfWrap(values, io),
     exporters: undefined,
     onAuditFailure: 'deny',
     env: io.env,
@@ -82,7 +82,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   return end.code ?? ENDED_BY_SIGNAL;
 }
 
-function spoolOf(
+/** The spool that the options of `wrap` name; throws usage. */
+export function spoolOfWrap(
   values: { readonly spool?: string | undefined; readonly durability: string },
   io: Io,
 ): SpoolConfig {

@@ -28,7 +28,7 @@ import type { Environment } from '../telemetry/environment.ts';
 import { readOtlpSettings } from '../telemetry/otlp-settings.ts';
 import type { Protocol } from '../telemetry/otlp-settings.ts';
 import { DeliveryError, judge } from './acknowledgement.ts';
-import type { Judgement } from './acknowledgement.ts';
+import type { Attempt, Judgement } from './acknowledgement.ts';
 import { sendOnce } from './honest-transport.ts';
 import type { HonestTransportOptions } from './honest-transport.ts';
 import { systemTimers } from './timers.ts';
@@ -72,6 +72,8 @@ export interface HonestOtlpExporter extends LogRecordExporter {
   readonly timeoutMs: number;
   /** Of the last batch; undefined before the first answer. A failed result carries its own as a DeliveryError. */
   lastJudgement(): Judgement | undefined;
+  /** What came back for the last batch, as it came; undefined before the first answer. */
+  lastAttempt(): Attempt | undefined;
 }
 
 /** @throws VerdictError config_invalid when a variable, a URL or a file is wrong */
@@ -80,6 +82,7 @@ export function createHonestOtlpExporter(options: HonestOtlpOptions): HonestOtlp
   const target = options.endpoint === undefined ? fromEnvironment(options) : fromEndpoint(options.endpoint);
   const { endpoint, protocol, timeoutMs } = target;
   let last: Judgement | undefined;
+  let lastAttempt: Attempt | undefined;
   let agent: Promise<Agent> | undefined;
 
   const transport: IExporterTransport = {
@@ -92,6 +95,7 @@ export function createHonestOtlpExporter(options: HonestOtlpOptions): HonestOtlp
         timers,
       };
       const attempt = await sendOnce(data, timeoutMillis, sending);
+      lastAttempt = attempt;
       last = judge(attempt, { endpoint, nowMs: timers.nowMs() });
       if (last.kind !== 'acknowledged') return { status: 'failure', error: new DeliveryError(last) };
       if (last.warning !== undefined) diagnostics.warn(last.warning);
@@ -113,6 +117,7 @@ export function createHonestOtlpExporter(options: HonestOtlpOptions): HonestOtlp
     endpoint,
     timeoutMs,
     lastJudgement: () => last,
+    lastAttempt: () => lastAttempt,
     export: (records, done) => exporter.export(records, done),
     forceFlush: () => exporter.forceFlush(),
     shutdown: () => exporter.shutdown(),

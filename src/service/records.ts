@@ -123,7 +123,7 @@ async function spooled(options: RecordsOptions): Promise<Records> {
 }
 
 /** One required exporter where the environment names an endpoint; else records stay in the spool. */
-function exportersOfEnvironment(env: Environment, diagnostics: Diagnostics): readonly ExporterPlan[] {
+export function exportersOfEnvironment(env: Environment, diagnostics: Diagnostics): readonly ExporterPlan[] {
   if (!hasEndpoint(env, 'LOGS')) {
     diagnostics.info(
       'OTEL_EXPORTER_OTLP_ENDPOINT is not set: records stay in the spool, where `records tail` reads them',
