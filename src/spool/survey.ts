@@ -80,7 +80,7 @@ function surveyStream(
     newestMs: timeOf(last),
     owned: isOwned(files, directory),
     backlogs: exporters.map((exporter): Backlog => {
-      const cursor = readCursor(files, directory, exporter);
+      const cursor = readCursor(files, directory, exporter)?.position;
       const had = Math.max(cursor?.sequence ?? 0, (first?.sequence ?? 1) - 1);
       const records = Math.max(0, lastSequence - had);
       if (records === 0) return { exporter, records, oldestMs: undefined };

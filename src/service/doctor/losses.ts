@@ -74,7 +74,7 @@ function ofRate({ spool, bytesPerSecond }: LossOptions): Finding | undefined {
   const found = `at the present rate (${bytesText(bytesPerSecond * 3600)} an hour) spool.max_bytes holds records for ${timeText(holdsMs)}`;
   if (holdsMs < OUTAGE_MS) {
     const advice =
-      'In a longer outage exporters that are not required lose records, and for required ones it grows on, up to the disk: raise it';
+      'A longer outage of a required exporter refuses calls, and of any other loses records: raise it';
     return { check: 'loss', level: 'warn', found, advice, facts };
   }
   if (holdsMs < spool.keepMs) {
