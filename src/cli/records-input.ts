@@ -1,7 +1,7 @@
 /**
  * Records from files of any kind that they come in: bodies a line, OTLP/JSON as the collector's file and S3
- * exporters write it (a request a line, or one document), lines of a segment; each also gzipped. What a line is
- * shows in the line.
+ * exporters write it (a request a line, or one document), what searches give back, lines of a segment; each also
+ * gzipped. What a line is shows in the line.
  */
 import { createGunzip } from 'node:zlib';
 import { pipeline, Readable } from 'node:stream';
@@ -10,6 +10,7 @@ import { SCOPE_NAME } from '../event/vocabulary.ts';
 import { decodeLine, TAB } from '../spool/line.ts';
 import { isHeader, isSeal } from '../spool/segment.ts';
 import { INPUT_LINE_BYTES_MAX, splitDocument, splitLines } from './records-lines.ts';
+import { bodiesOfResult, mayHoldBodies } from './records-result.ts';
 
 /** Takes what was read; `verify`'s verifier fits. */
 export interface RecordSink {
@@ -74,6 +75,7 @@ function readLine(line: Buffer, where: string, sink: RecordSink): void {
   if (!line.includes(TAB)) {
     const text = line.toString('utf8').trim();
     if (text.startsWith(REQUEST)) for (const request of text.split(SEAM)) readJson(request, where, sink);
+    else if (mayHoldBodies(text)) readJson(text, where, sink);
     else if (!isHeader(text) && !isSeal(text)) sink.add(text, undefined, where);
     return;
   }
@@ -94,8 +96,16 @@ function readJson(text: string, where: string, sink: RecordSink): void {
     // An array is no one's body: its members are written anew, which the verifier then says.
     if ('verdict.stream.id' in membersOf(each))
       sink.add(each === request ? text : JSON.stringify(each), undefined, where);
-    else readRequest(each, where, sink);
+    else if ('resourceLogs' in membersOf(each)) readRequest(each, where, sink);
+    else readResult(each, where, sink);
   }
+}
+
+function readResult(result: unknown, where: string, sink: RecordSink): void {
+  const bodies = bodiesOfResult(result);
+  for (const body of bodies) sink.add(body, undefined, where);
+  if (bodies.length === 0 && mayHoldBodies(JSON.stringify(result)))
+    sink.unreadable(`${where}: a record of ours in a form that is not known`);
 }
 
 function readRequest(request: unknown, where: string, sink: RecordSink): void {

@@ -14,7 +14,7 @@ const CALLS = 300;
 const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-fan-out-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-describe('one destination', { skip: skipWithoutDestinations(), timeout: TIMEOUT_MS }, () => {
+describe('one destination', { skip: skipWithoutDestinations(), timeout: TIMEOUT_MS, concurrency: 2 }, () => {
   for (const kind of DESTINATIONS) {
     for (const topology of ['A', 'B'] as const) {
       test(`${kind.name}, ${topology}: it returns each record once, with its fields, and the chain is proven from that`, async (t) => {

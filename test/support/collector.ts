@@ -113,6 +113,12 @@ interface Run {
   readonly output: () => string;
 }
 
+/** A test that dies leaves no collector behind. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 function launch(binary: string, options: CollectorOptions & { readonly ports: CollectorPorts }): Run {
   mkdirSync(options.dir, { recursive: true });
   const child = spawn(binary, configArguments(options.configs ?? FILE_CONFIGS), {
@@ -120,8 +126,7 @@ function launch(binary: string, options: CollectorOptions & { readonly ports: Co
     env: environment(options),
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  const killAtExit = (): void => void child.kill('SIGKILL');
-  process.once('exit', killAtExit);
+  running.add(child);
   let output = '';
   const { promise: ready, resolve: isReady, reject } = Promise.withResolvers<void>();
   child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
@@ -137,7 +142,7 @@ function launch(binary: string, options: CollectorOptions & { readonly ports: Co
   const { promise: ended, resolve: hasEnded } = Promise.withResolvers<Awaited<Run['ended']>>();
   child.once('error', reject);
   child.once('close', (code, signal) => {
-    process.off('exit', killAtExit);
+    running.delete(child);
     reject(new Error(`The collector ended (${code ?? signal}) before it was ready:\n${output}`));
     hasEnded({ code, signal });
   });

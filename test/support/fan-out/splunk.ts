@@ -37,8 +37,9 @@ export const splunk: DestinationKind = {
         body: textOf(body),
         fields: { ...resource, ...attributes, _time: timeUnixNano },
       }),
-      // A search's `output_mode=raw` gives the events as they came in, a line each.
-      exported: (logs) => logs.map(({ body }) => `${textOf(body)}\n`).join(''),
+      // As a search's export gives events with `output_mode=json`, a line each.
+      exported: (logs) =>
+        logs.map(({ body }) => `${JSON.stringify({ preview: false, result: { _raw: body } })}\n`).join(''),
     }),
   checkFields,
 };
