@@ -20,6 +20,9 @@ const PLACES: readonly (readonly (string | number)[])[] = [
   ['data', '*', 'attributes', 'message'],
 ];
 
+/** An OCSF event: it holds the body it was made from, and its `message` is none. */
+const OCSF_PLACE = ['raw_data'] as const;
+
 /** How a body's own key looks in a text that holds the body as a string; no line without it can wrap one. */
 const QUOTED_KEY = '\\"verdict.stream.id\\":';
 
@@ -30,9 +33,9 @@ export function mayHoldBodies(line: string): boolean {
 
 /** The bodies that a result holds, in their order; none where it is no result. */
 export function bodiesOfResult(value: unknown): string[] {
-  return PLACES.flatMap((place) => textsAt(value, place)).filter((text) =>
-    text.includes('"verdict.stream.id":'),
-  );
+  const ocsf = textsAt(value, OCSF_PLACE);
+  const texts = ocsf.length > 0 ? ocsf : PLACES.flatMap((place) => textsAt(value, place));
+  return texts.filter((text) => text.includes('"verdict.stream.id":'));
 }
 
 function textsAt(value: unknown, [key, ...rest]: readonly (string | number)[]): string[] {

@@ -16,8 +16,8 @@ const HELP = `Usage: mcp-verdict records tail [--spool DIR] [--stream ID] [--fol
 
 tail     shows the records of a spool; --follow goes on until Ctrl-C
 verify   proves that records are complete and unchanged. Reads a spool directory, segments, lines of bodies, OTLP/JSON
-         files (lines or one document), what Splunk, Loki, Datadog and VictoriaLogs give back to a search as JSON, each
-         also gzipped, and standard input (-); in any order, with duplicates.
+         files (lines or one document), OCSF events, what Splunk, Loki, Datadog and VictoriaLogs give back to a search
+         as JSON, each also gzipped, and standard input (-); in any order, with duplicates.
          Of what is missing at a destination it prints the replay commands that send it again
 export   writes records to standard output, one a line
 replay   sends records from the spool again, because a later hop lost them; what arrived before arrives twice. They are

@@ -73,6 +73,14 @@ describe('records tail', () => {
     assert.match(rows[4] ?? '', new RegExp(`checkpoint ${streamId(1)} 4$`));
   });
 
+  test('gives lines of any format', async () => {
+    const args = ['tail', '--spool', 'spool', '--stream', streamId(2), '--format'];
+    const { out } = await records(directory, [...args, 'cef']);
+    assert.match(out, /^(?:CEF:0\|.*\n){10}$/);
+    assert.equal((await records(directory, [...args, 'json'])).out, `${second.bodies.join('\n')}\n`);
+    assert.equal((await records(directory, [...args, 'leef'])).exit, 2);
+  });
+
   test('gives bodies as they are with --json', async () => {
     const { out } = await records(directory, ['tail', '--spool', 'spool', '--stream', streamId(2), '--json']);
     assert.equal(out, `${second.bodies.join('\n')}\n`);
@@ -130,6 +138,26 @@ describe('records export', () => {
     assert.match(exported.out, /"host\.name","value":\{"stringValue":"h"\}/);
     const { exit, out } = await records(directory, ['verify', '-'], exported.out);
     assert.deepEqual([exit, /All proven: 20 records in 2 streams/.test(out)], [0, true]);
+  });
+
+  test('ocsf is what verify proves too, in a document as well', async () => {
+    const { out } = await records(directory, ['export', '--spool', 'spool', '--format', 'ocsf']);
+    const events = out.trimEnd().split('\n');
+    assert.equal(events.length, 20);
+    for (const input of [out, `[\n${events.join(',\n')}\n]`]) {
+      const proven = await records(directory, ['verify', '-'], input);
+      assert.deepEqual([proven.exit, /All proven: 20 records/.test(proven.out)], [0, true], proven.out);
+    }
+    const changed = out.replace('tool-2\\"', 'tool-9\\"');
+    assert.notEqual(changed, out);
+    assert.equal((await records(directory, ['verify', '-'], changed)).exit, 1);
+  });
+
+  test('cef is a line a record, of a segment whose header gives the host', async () => {
+    const args = ['export', '--spool', 'spool', '--stream', streamId(1), '--format', 'cef'];
+    const { exit, out } = await records(directory, args);
+    assert.deepEqual([exit, out.split('\n').length - 1], [0, 10]);
+    assert.match(out, /^(?:CEF:0\|mcp-verdict\|mcp-verdict\|1\.0\.0\|.* dvchost=h .*\n){10}$/);
   });
 
   test('what is asked for and not there makes it fail, and the rest is written', async () => {
