@@ -10,7 +10,8 @@ import { formatFault, readDocument, type Fault } from './document.ts';
 import { VerdictError } from './errors.ts';
 import { parseDurationMs } from './config/quantity.ts';
 import { CONFIG_SCHEMA, type ConfigFile } from './config/schema.ts';
-import { exportersOf, spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
+import { exportersOf } from './config/exporters.ts';
+import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;

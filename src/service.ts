@@ -154,6 +154,8 @@ export interface Serving {
   /** Where /healthz and /readyz are, if anywhere. */
   readonly admin: { readonly host: string; readonly port: number } | undefined;
   readonly policy: Policy;
+  /** Log files may have been moved away: they are opened anew. */
+  reopen(): void;
   /** Stops as the head of this file says. Safe to call twice. */
   stop(): Promise<Farewell>;
 }
@@ -193,6 +195,7 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
     ...address,
     admin: health,
     policy: core.policy,
+    reopen: () => core.records.reopen(),
     stop() {
       stopping ??= stopInTime(config.shutdownTimeoutMs, { door, core, health });
       return stopping;

@@ -3,12 +3,10 @@ import { VerdictError } from '../errors.ts';
 import { LEVELS, stderrDiagnostics, type Diagnostics, type Level } from '../telemetry/diagnostics.ts';
 import type { Io } from './verb.ts';
 
-/**
- * Aborted on the first SIGTERM, SIGINT or SIGHUP. A second one ends the process at once, for whoever cannot wait.
- */
-export function stopSignal(): AbortSignal {
+/** Aborted on the first of these signals. A second one ends the process at once, for whoever cannot wait. */
+export function stopSignal(names: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']): AbortSignal {
   const controller = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+  for (const name of names) {
     process.on(name, () => {
       if (controller.signal.aborted) process.exit(1);
       controller.abort(name);

@@ -2,11 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ExportResultCode } from '@opentelemetry/core';
+import type { ExportResult } from '@opentelemetry/core';
 import { loadServeConfig, packageVersion, type ServeConfig } from '../config.ts';
 import { VerdictError } from '../errors.ts';
-import { createHonestOtlpExporter } from '../export/honest-otlp.ts';
-import type { HonestOtlpExporter } from '../export/honest-otlp.ts';
+import { judgeResult } from '../export/acknowledgement.ts';
+import type { Exporter } from '../export/direct-exporter.ts';
+import { makeExporter } from '../export/make-exporter.ts';
 import { printable } from '../telemetry/diagnostics.ts';
 import { diagnosticsFor } from './process.ts';
 import { batchesOf } from './records-batch.ts';
@@ -117,11 +118,7 @@ interface Destination {
 }
 
 /** The exporter of that name in the config, or `otlp` as the environment has it, or an endpoint by its URL. */
-function exporterOf(
-  { exporter, endpoint }: Destination,
-  config: ServeConfig | undefined,
-  io: Io,
-): HonestOtlpExporter {
+function exporterOf({ exporter, endpoint }: Destination, config: ServeConfig | undefined, io: Io): Exporter {
   if ((exporter === undefined) === (endpoint === undefined)) {
     throw new VerdictError('usage', { detail: 'give one of --endpoint URL and --exporter NAME' });
   }
@@ -130,8 +127,9 @@ function exporterOf(
     const known = config?.exporters?.map(({ name }) => name).join(', ') ?? 'otlp, or those of a --config';
     throw new VerdictError('usage', { detail: `there is no exporter ${exporter}: use ${known}` });
   }
-  return createHonestOtlpExporter({
-    endpoint: endpoint === undefined ? named?.endpoint : { url: endpoint },
+  const otlp = { name: 'otlp', kind: 'otlp', required: false } as const;
+  const given = endpoint === undefined ? otlp : { ...otlp, endpoint: { url: endpoint } };
+  return makeExporter(named ?? given, {
     env: io.env,
     diagnostics: diagnosticsFor(io, undefined, 'warn'),
     version: packageVersion(),
@@ -140,21 +138,17 @@ function exporterOf(
 
 /** undefined when the batch was acknowledged. */
 async function send(
-  exporter: HonestOtlpExporter,
+  exporter: Exporter,
   { records }: Batch,
   wait: Wait,
 ): Promise<{ readonly text: string; readonly refused: boolean } | undefined> {
   for (let tries = 1; ; tries += 1) {
-    const failed = await new Promise<Error | undefined>((resolve) => {
-      exporter.export(records, ({ code, error }) => {
-        resolve(code === ExportResultCode.SUCCESS ? undefined : (error ?? new Error('not acknowledged')));
-      });
-    });
-    if (failed === undefined) return undefined;
-    const judgement = exporter.lastJudgement();
-    if (judgement?.kind === 'refused') return { text: judgement.text, refused: true };
-    if (tries === REPLAY_TRIES) return { text: failed.message, refused: false };
-    const askedMs = judgement?.kind === 'retry' ? (judgement.afterMs ?? 0) : 0;
+    const result = await new Promise<ExportResult>((resolve) => exporter.export(records, resolve));
+    const judgement = judgeResult(result, { endpoint: exporter.endpoint, nowMs: Date.now() });
+    if (judgement.kind === 'acknowledged') return undefined;
+    if (judgement.kind === 'refused') return { text: judgement.text, refused: true };
+    if (tries === REPLAY_TRIES) return { text: judgement.text, refused: false };
+    const askedMs = judgement.afterMs ?? 0;
     await wait(Math.min(Math.max(FIRST_DELAY_MS * 2 ** (tries - 1), askedMs), DELAY_MS_MAX));
   }
 }

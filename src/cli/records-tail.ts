@@ -35,7 +35,7 @@ interface Place {
 export async function tailRecords(
   args: readonly string[],
   io: Io,
-  stopped: () => AbortSignal = stopSignal,
+  stopped: () => AbortSignal = () => stopSignal(),
 ): Promise<number> {
   const { values } = parseArgs({ args: [...args], options: OPTIONS });
   const paint = painter(io.stdout.isTTY === true && (io.env['NO_COLOR'] ?? '') === '');

@@ -3,20 +3,20 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadServeConfig } from '../config.ts';
 import { VerdictError } from '../errors.ts';
-import { checkServe, startServe } from '../service.ts';
+import { checkServe, startServe, type Serving } from '../service.ts';
 import { diagnosticsFor, stopSignal } from './process.ts';
 import type { Io, Verb } from './verb.ts';
 
 const HELP = `Usage: mcp-verdict serve --config verdict.yaml
 
 Serves every server of the config at /SERVER/mcp (Streamable HTTP), and decides each message by the policy before it
-goes on. SIGTERM stops it: calls in flight finish, records are delivered.
+goes on. SIGTERM stops it: calls in flight finish, records are delivered. SIGHUP opens log files anew.
 
   --config FILE      the configuration; paths in it are relative to it
   --check            read config, policy and keys, say what is wrong, and stop
   --log-level LEVEL  none, error, warn, info (default) or debug; on stderr (also OTEL_LOG_LEVEL)
 
-Decisions go where OTEL_EXPORTER_OTLP_ENDPOINT says.
+Decisions go where the config's exporters say, else where OTEL_EXPORTER_OTLP_ENDPOINT says.
 
 Example:
   OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 mcp-verdict serve --config verdict.yaml
@@ -38,8 +38,11 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     io.stdout.write(`${values.config}: good\n`);
     return 0;
   }
-  const stop = stopSignal();
-  const serving = await startServe(options);
+  const stop = stopSignal(['SIGTERM', 'SIGINT']);
+  let serving: Serving | undefined;
+  // Before it serves there is nothing to open anew, and nobody may end it by asking for that.
+  process.on('SIGHUP', () => serving?.reopen());
+  serving = await startServe(options);
   const host = serving.host.includes(':') ? `[${serving.host}]` : serving.host;
   for (const name of config.servers.keys()) {
     diagnostics.info(`serving ${name} at http://${host}:${serving.port}/${name}/mcp`);

@@ -1,5 +1,13 @@
 /** The form of verdict.yaml, as JSON Schema and as a type. Unknown keys are refused everywhere. */
 
+import {
+  EXPORTER_NAME,
+  EXPORTER_NAME_WORDS,
+  KIND_EXPORTERS,
+  NAMED_EXPORTER,
+  type DirectEntry,
+} from './exporter-schema.ts';
+
 const MAX_LISTEN_NAME = 64;
 
 export const CONFIG_SCHEMA = {
@@ -41,8 +49,10 @@ export const CONFIG_SCHEMA = {
     },
     exporters: {
       type: 'object',
-      additionalProperties: false,
+      propertyNames: { pattern: EXPORTER_NAME, description: EXPORTER_NAME_WORDS },
+      additionalProperties: NAMED_EXPORTER,
       properties: {
+        ...KIND_EXPORTERS,
         otlp: {
           type: 'object',
           additionalProperties: false,
@@ -52,7 +62,7 @@ export const CONFIG_SCHEMA = {
               type: 'object',
               minProperties: 1,
               maxProperties: 16,
-              propertyNames: { pattern: '^[a-z0-9_-]{1,64}$' },
+              propertyNames: { pattern: EXPORTER_NAME, description: EXPORTER_NAME_WORDS },
               additionalProperties: {
                 type: 'object',
                 additionalProperties: false,
@@ -112,7 +122,8 @@ export interface ConfigFile {
   >;
   readonly identity?: { readonly api_keys?: string; readonly anonymous?: 'allow' | 'deny' };
   readonly keys?: { readonly directory?: string };
-  readonly exporters?: { readonly otlp?: OtlpEntry };
+  /** `otlp` is an OtlpEntry. */
+  readonly exporters?: Readonly<Record<string, OtlpEntry | DirectEntry>>;
   readonly limits?: { readonly message_bytes?: number };
   readonly admin?: { readonly listen: string };
   readonly spool?: {

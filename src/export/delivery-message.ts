@@ -4,15 +4,23 @@ import type { StreamIdentity } from '../spool/segment.ts';
 import type { Citation, Damage, DurablePosition } from '../spool/position.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { DeadLetter } from './dead-letter.ts';
+import type { FileSettings } from './file/file-exporter.ts';
 import type { OtlpEndpoint } from './honest-otlp.ts';
 import type { PumpStatus } from './pump-options.ts';
 
-export interface ExporterPlan {
+export type ExporterPlan = AnyPlan &
+  (
+    | {
+        readonly kind: 'otlp';
+        /** undefined: OTEL_EXPORTER_OTLP_* says where. */
+        readonly endpoint?: OtlpEndpoint | undefined;
+      }
+    | { readonly kind: 'file'; readonly file: FileSettings }
+  );
+
+interface AnyPlan {
   /** Also of its cursor files: `[a-z0-9_-]{1,64}`. */
   readonly name: string;
-  readonly kind: 'otlp';
-  /** undefined: OTEL_EXPORTER_OTLP_* says where. */
-  readonly endpoint?: OtlpEndpoint | undefined;
   /** Records are kept until this one has had them acknowledged. */
   readonly required: boolean;
 }
@@ -48,6 +56,8 @@ export type ToThread =
   | { readonly kind: 'durable'; readonly position: DurablePosition }
   /** The answer to a damage or a dead letter: its gap is on record, or cannot be put there. */
   | { readonly kind: 'answer'; readonly id: number; readonly error?: string | undefined }
+  /** Files may have been moved away: SIGHUP. */
+  | { readonly kind: 'reopen' }
   | { readonly kind: 'stop'; readonly deadlineMs: number };
 
 export type FromThread =

@@ -7,7 +7,7 @@ import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { routeSdkDiagnostics } from '../telemetry/sdk-diagnostics.ts';
 import type { DeliveryPlan, FromThread, ToThread } from './delivery-message.ts';
 import { createDeliveryWorker } from './delivery-worker.ts';
-import { createHonestOtlpExporter } from './honest-otlp.ts';
+import { makeExporter } from './make-exporter.ts';
 import { systemTimers } from './timers.ts';
 
 // delivery.ts is the only one that starts this thread, and gives it just that.
@@ -30,8 +30,7 @@ const worker = createDeliveryWorker({
       openStreamReader({ files: nodeFiles, directory: `${directory}/${options.stream}`, ...options }),
     cursor: (stream, exporter) => openCursor(nodeFiles, `${directory}/${stream}`, exporter),
   },
-  makeExporter: ({ endpoint }) =>
-    createHonestOtlpExporter({ endpoint, env: process.env, diagnostics, version }),
+  makeExporter: (exporter) => makeExporter(exporter, { env: process.env, diagnostics, version }),
   post,
   diagnostics,
   timers: systemTimers,

@@ -1,6 +1,5 @@
 /** What runs in the delivery thread: one pump an exporter over one set of streams. The shell is delivery-thread.ts. */
 import type { MessagePort } from 'node:worker_threads';
-import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
 import type { SpoolFiles } from '../spool/files.ts';
 import type { DurablePosition, SpooledRecord } from '../spool/position.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
@@ -12,6 +11,7 @@ import type {
   StreamAnnouncement,
   ToThread,
 } from './delivery-message.ts';
+import type { Exporter } from './direct-exporter.ts';
 import { BATCH_BYTES_MAX, BATCH_RECORDS_MAX, LINGER_MS } from './pump-options.ts';
 import type { PumpStatus, Sample } from './pump-options.ts';
 import { createPump } from './pump.ts';
@@ -31,8 +31,7 @@ export interface DeliveryWorkerOptions {
   readonly plan: DeliveryPlan;
   readonly files: SpoolFiles;
   readonly open: Opener;
-  /** Makes an exporter of the plan; `timeoutMs` is how long one batch may take it. */
-  readonly makeExporter: (plan: ExporterPlan) => LogRecordExporter & { readonly timeoutMs: number };
+  readonly makeExporter: (plan: ExporterPlan) => DeliveryExporter;
   readonly post: (message: FromThread) => void;
   readonly diagnostics: Diagnostics;
   readonly timers: Timers;
@@ -46,10 +45,13 @@ export interface DeliveryWorker {
   advance(position: DurablePosition): void;
 }
 
+type DeliveryExporter = Omit<Exporter, 'endpoint'>;
+
 interface Arm {
   readonly name: string;
   readonly pump: Pump;
   readonly source: SpoolSource;
+  readonly reopen: () => void;
 }
 
 export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWorker {
@@ -64,14 +66,15 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWo
   };
   const arms = plan.exporters.map((exporter) => createArm(exporter, options, shared));
 
-  const add = ({ name, source, pump }: Arm, stream: StreamAnnouncement): void => {
+  const add = (arm: Arm, stream: StreamAnnouncement): void => {
+    const { name, source, pump } = arm;
     try {
       source.add(stream);
       pump.wake();
     } catch (error) {
       const { stream: id } = stream.durable;
       diagnostics.error(`exporter ${name}: stream ${id} cannot be opened, trying again: ${String(error)}`);
-      timers.after(REOPEN_MS, () => add({ name, source, pump }, stream));
+      timers.after(REOPEN_MS, () => add(arm, stream));
     }
   };
   const advance = (position: DurablePosition): void => {
@@ -109,6 +112,9 @@ export function createDeliveryWorker(options: DeliveryWorkerOptions): DeliveryWo
           return listen(message.port, advance);
         case 'answer':
           return ask.answer(message.id, message.error);
+        case 'reopen':
+          for (const { reopen } of arms) reopen();
+          return;
         case 'stop':
           ticking();
           void stop(arms, message.deadlineMs).then((exporters) => post({ kind: 'stopped', exporters }));
@@ -125,7 +131,7 @@ interface Shared {
 }
 
 function createArm(exporter: ExporterPlan, options: DeliveryWorkerOptions, shared: Shared): Arm {
-  const { plan, files, open, post, makeExporter } = options;
+  const { plan, files, open, post, diagnostics, makeExporter } = options;
   const { ask, durable, knownGood } = shared;
   const { name } = exporter;
   const source = createSpoolSource({
@@ -134,13 +140,15 @@ function createArm(exporter: ExporterPlan, options: DeliveryWorkerOptions, share
     durable,
     onFinished: (stream) => post({ kind: 'finished', exporter: name, stream }),
   });
-  const first = makeExporter(exporter);
-  const unused: LogRecordExporter[] = [first];
+  let current: DeliveryExporter | undefined;
+  const make = (): DeliveryExporter => (current = makeExporter(exporter));
+  const first = make();
+  const unused = [first];
   const pump = createPump({
     ...options,
     name,
     source,
-    exporter: () => unused.pop() ?? makeExporter(exporter),
+    exporter: () => unused.pop() ?? make(),
     limits: {
       recordsMax: BATCH_RECORDS_MAX,
       bytesMax: BATCH_BYTES_MAX,
@@ -155,7 +163,10 @@ function createArm(exporter: ExporterPlan, options: DeliveryWorkerOptions, share
     onAcknowledged: (stream, sequence) => post({ kind: 'acknowledged', exporter: name, stream, sequence }),
     knownGood,
   });
-  return { name, pump, source };
+  const reopen = (): void => {
+    current?.reopen?.().catch((error: unknown) => diagnostics.warn(`exporter ${name}: ${String(error)}`));
+  };
+  return { name, pump, source, reopen };
 }
 
 async function stop(arms: readonly Arm[], deadlineMs: number): Promise<Record<string, PumpStatus>> {

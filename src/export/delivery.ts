@@ -9,8 +9,8 @@ import type { Citation, Damage, DurablePosition } from '../spool/position.ts';
 import { beforeDeadline } from '../telemetry/deadline.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { DeadLetter } from './dead-letter.ts';
-import { createHonestOtlpExporter } from './honest-otlp.ts';
 import type { DeliveryPlan, FromThread, StreamAnnouncement, ToThread } from './delivery-message.ts';
+import { makeExporter } from './make-exporter.ts';
 import type { PumpStatus } from './pump-options.ts';
 import { systemTimers } from './timers.ts';
 import type { Timers } from './timers.ts';
@@ -65,6 +65,8 @@ export interface Delivery {
   kept(stream: string, first: number): void;
   /** For a writer without a port. */
   advance(position: DurablePosition): void;
+  /** Files may have been moved away: they are opened anew. */
+  reopen(): void;
   /** By exporter, at most a second old. */
   status(): Readonly<Record<string, PumpStatus>>;
   /** Delivers what waits for at most so long. Never rejects. */
@@ -85,6 +87,7 @@ const NO_DELIVERY: Delivery = {
   ended: () => {},
   kept: () => {},
   advance: () => {},
+  reopen: () => {},
   status: () => ({}),
   stop: async () => ({ waiting: 0, exporters: {} }),
 };
@@ -104,8 +107,8 @@ export function checkExporters({ exporters, version }: DeliveryPlan): void {
       );
     }
   }
-  for (const { endpoint } of exporters) {
-    void createHonestOtlpExporter({ endpoint, env: process.env, diagnostics: SILENT, version }).shutdown();
+  for (const plan of exporters) {
+    void makeExporter(plan, { env: process.env, diagnostics: SILENT, version }).shutdown();
   }
 }
 
@@ -156,6 +159,10 @@ class ThreadedDelivery implements Delivery {
     const known = this.#streams.get(position.stream);
     if (known !== undefined) known.stream = { ...known.stream, durable: position };
     this.#thread.post({ kind: 'durable', position });
+  }
+
+  reopen(): void {
+    this.#thread.post({ kind: 'reopen' });
   }
 
   status(): Readonly<Record<string, PumpStatus>> {

@@ -21,7 +21,7 @@ import {
   LogsExporterMetricsHelper,
   ProtobufLogsSerializer,
 } from '@opentelemetry/otlp-transformer';
-import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs';
+import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { VerdictError } from '../errors.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { Environment } from '../telemetry/environment.ts';
@@ -29,6 +29,7 @@ import { readOtlpSettings } from '../telemetry/otlp-settings.ts';
 import type { Protocol } from '../telemetry/otlp-settings.ts';
 import { DeliveryError, judge } from './acknowledgement.ts';
 import type { Attempt, Judgement } from './acknowledgement.ts';
+import type { Exporter } from './direct-exporter.ts';
 import { sendOnce } from './honest-transport.ts';
 import type { HonestTransportOptions } from './honest-transport.ts';
 import { systemTimers } from './timers.ts';
@@ -65,11 +66,7 @@ export interface HonestOtlpOptions {
   readonly timers?: Timers | undefined;
 }
 
-export interface HonestOtlpExporter extends LogRecordExporter {
-  /** Where it sends to, as people may see it. */
-  readonly endpoint: string;
-  /** For one request. */
-  readonly timeoutMs: number;
+export interface HonestOtlpExporter extends Exporter {
   /** Of the last batch; undefined before the first answer. A failed result carries its own as a DeliveryError. */
   lastJudgement(): Judgement | undefined;
   /** What came back for the last batch, as it came; undefined before the first answer. */

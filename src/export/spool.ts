@@ -199,6 +199,10 @@ class OpenSpool implements Spool {
     };
   }
 
+  reopen(): void {
+    this.#delivery?.reopen();
+  }
+
   async stop(deadlineMs: number): Promise<Waiting> {
     const writer = this.#open();
     const endMs = performance.now() + deadlineMs;

@@ -44,6 +44,8 @@ export interface Records extends Recorder {
   readonly facts: Fields;
   /** undefined where records are not spooled. */
   reading(): SpoolReading | undefined;
+  /** Files that exporters write to may have been moved away: they are opened anew. */
+  reopen(): void;
   stop(deadlineMs: number): Promise<Farewell>;
 }
 
@@ -54,8 +56,9 @@ export function openRecords(options: RecordsOptions): Promise<Records> {
 
 function unspooled(options: RecordsOptions): Records {
   const { env, diagnostics, exporters, metrics } = options;
-  if (exporters?.some(({ endpoint }) => endpoint !== undefined)) {
-    const detail = 'exporters.otlp.endpoints needs a spool: set spool.durability to sync or os';
+  const other = exporters?.find((plan) => plan.kind !== 'otlp' || plan.endpoint !== undefined);
+  if (other !== undefined) {
+    const detail = `the exporter ${other.name} needs a spool: set spool.durability to sync or os`;
     throw new VerdictError('config_invalid', { detail });
   }
   const exporter = createOtlpLogExporter({ env, diagnostics, named: exporters !== undefined });
@@ -71,6 +74,7 @@ function unspooled(options: RecordsOptions): Records {
     emit: (draft) => pipeline.emit(draft),
     recorded: (uid) => pipeline.recorded(uid),
     reading: () => undefined,
+    reopen: () => {},
     async stop(deadlineMs) {
       const { emitted, delivered, lost } = await pipeline.shutdown(deadlineMs);
       const losses = Object.entries(lost).filter(([, count]) => count > 0);
@@ -105,6 +109,7 @@ async function spooled(options: RecordsOptions): Promise<Records> {
     emit: (draft) => pipeline.emit(draft),
     recorded: (uid) => pipeline.recorded(uid),
     reading: () => pipeline.spool.status(),
+    reopen: () => pipeline.spool.reopen(),
     async stop(deadlineMs) {
       const { waiting } = await pipeline.stop(deadlineMs);
       const { writer, exporters: pumps } = pipeline.spool.status();

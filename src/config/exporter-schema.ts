@@ -1,0 +1,76 @@
+/**
+ * The form of `exporters` in verdict.yaml, but for `otlp`: an entry whose name is that of a kind is of that kind, any
+ * other says its own as `kind`.
+ */
+import { FORMAT_NAMES } from '../format/formats.ts';
+
+/** Also of cursor files. */
+export const EXPORTER_NAME = '^[a-z0-9_-]{1,64}$';
+export const EXPORTER_NAME_WORDS = 'made of a-z, 0-9, _ and -, at most 64 of them';
+
+export const KINDS = ['file'] as const;
+
+export type Kind = (typeof KINDS)[number];
+
+const format = { enum: FORMAT_NAMES };
+
+const PROPERTIES = {
+  file: {
+    path: { type: 'string', minLength: 1 },
+    format,
+    required: { type: 'boolean' },
+    rotate: {
+      type: 'object',
+      additionalProperties: false,
+      minProperties: 1,
+      properties: {
+        max_bytes: { type: ['string', 'integer'] },
+        every: { type: 'string' },
+        keep: { type: 'integer', minimum: 0, maximum: 100_000 },
+        compression: { enum: ['gzip', 'none'] },
+      },
+    },
+  },
+} as const satisfies Record<Kind, object>;
+
+const REQUIRED = { file: ['path'] } as const satisfies Record<Kind, readonly string[]>;
+
+function entryOf(kind: Kind) {
+  return {
+    type: 'object',
+    additionalProperties: false,
+    required: REQUIRED[kind],
+    properties: { kind: { const: kind }, ...PROPERTIES[kind] },
+  };
+}
+
+/** Entries that are named after their kind. */
+export const KIND_EXPORTERS = Object.fromEntries(KINDS.map((kind) => [kind, entryOf(kind)]));
+
+/** Entries with a name of their own. */
+export const NAMED_EXPORTER = {
+  type: 'object',
+  required: ['kind'],
+  properties: { kind: { enum: KINDS } },
+  allOf: KINDS.map((kind) => ({
+    if: { type: 'object', required: ['kind'], properties: { kind: { const: kind } } },
+    // oxlint-disable-next-line unicorn/no-thenable
+    then: entryOf(kind),
+  })),
+};
+
+/** After the schema has passed it; `kind` is absent where the name says it. */
+export type DirectEntry = FileEntry;
+
+export interface FileEntry {
+  readonly kind?: 'file';
+  readonly path: string;
+  readonly format?: string;
+  readonly required?: boolean;
+  readonly rotate?: {
+    readonly max_bytes?: string | number;
+    readonly every?: string;
+    readonly keep?: number;
+    readonly compression?: 'gzip' | 'none';
+  };
+}
