@@ -1,6 +1,6 @@
 /** The real delivery thread over a real spool, to real receivers. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
@@ -109,6 +109,31 @@ describe('the delivery thread', () => {
     assert.equal(waiting, 5);
   });
 
+  test('writes to a file beside a receiver that hangs, and opens it anew when it is told to', async (t) => {
+    const directory = makeSpool(t);
+    const writer = writeStream(t, directory);
+    const hanging = await receive(t);
+    hanging.answerWith(() => ({ hang: true }));
+    const path = join(directory, 'decisions.jsonl');
+    const file: ExporterPlan = { name: 'file', kind: 'file', required: true, file: { path, format: 'json' } };
+    const scene = deliver(t, directory, { exporters: [plan('dead', hanging.url), file] });
+    const { delivery, acknowledged } = scene;
+    const written = (at: string): number[] =>
+      readFileSync(at, 'utf8')
+        .split('\n')
+        .slice(0, -1)
+        .map((line) => Number(JSON.parse(line)['verdict.stream.sequence']));
+    writer.commit(599);
+    delivery.announce(writer.announcement());
+    await eventually('all', () => acknowledged.get(`file ${writer.stream}`) === 600);
+    renameSync(path, `${path}.1`);
+    delivery.reopen();
+    delivery.advance(writer.commit(3));
+    await eventually('the new file', () => existsSync(path) && written(path).length === 3);
+    await delivery.stop(0);
+    assert.deepEqual([...written(`${path}.1`), ...written(path)], upTo(603));
+  });
+
   test('sets a bad record aside in the spool and asks for its gap', async (t) => {
     const directory = makeSpool(t);
     const writer = writeStream(t, directory);
@@ -175,6 +200,10 @@ describe('a wrong plan is refused before anything is started', () => {
     ['a name that is too long', [plan('x'.repeat(65), url)]],
     ['a name that stands twice', [plan('a', url), plan('a', url)]],
     ['an endpoint that is no URL', [plan('a', 'collector')]],
+    [
+      'a file in a directory that is not there',
+      [{ name: 'f', kind: 'file', required: true, file: { path: '/nowhere/f.jsonl', format: 'json' } }],
+    ],
     ['too many', Array.from({ length: EXPORTERS_MAX + 1 }, (_, index) => plan(`e${index}`, url))],
   ] as const) {
     test(name, (t) => {

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { loadServeConfig } from '../../src/config.ts';
+import { VerdictError } from '../../src/errors.ts';
+import type { ExporterPlan } from '../../src/export/delivery-message.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-exporters-'));
+after(() => rmSync(directory, { recursive: true, force: true }));
+const file = join(directory, 'verdict.yaml');
+
+/** The plans of an `exporters:` block, its first line is line 5. */
+function plans(block: string, env: Record<string, string> = {}): readonly ExporterPlan[] | undefined {
+  writeFileSync(
+    file,
+    'policy: [p.yaml]\nservers: {a: {url: "http://127.0.0.1:1/mcp"}}\nidentity: {api_keys: k.yaml}\n' +
+      `exporters:\n${block}\n`,
+  );
+  return loadServeConfig(file, env).exporters;
+}
+
+function faults(block: string, env: Record<string, string> = {}): string[] {
+  try {
+    plans(block, env);
+  } catch (error) {
+    assert.ok(error instanceof VerdictError && error.code === 'config_invalid', String(error));
+    return error.message.split('\n').map((line) => line.slice(file.length + 1));
+  }
+  return [];
+}
+
+/** Each case: what, the block, and how each fault begins. */
+type Cases = readonly (readonly [what: string, block: string, starts: readonly string[]])[];
+
+function refused(cases: Cases): void {
+  for (const [what, block, starts] of cases) {
+    test(`${what} is refused with line and column`, () => {
+      const found = faults(block);
+      assert.equal(found.length, starts.length, found.join('\n'));
+      for (const [index, start] of starts.entries()) {
+        assert.ok(found[index]?.startsWith(start), `${found[index]} does not start with ${start}`);
+      }
+    });
+  }
+}
+
+describe('exporters of several kinds', () => {
+  test('stand side by side: one named after its kind, others by names of their own', () => {
+    const found = plans(
+      [
+        '  otlp: {endpoints: {main: {url: "http://127.0.0.1:4318/v1/logs"}}}',
+        '  file: {path: ./a.jsonl}',
+        '  soc: {kind: file, path: /var/log/b.cef, format: cef, required: false}',
+      ].join('\n'),
+    );
+    assert.deepEqual(
+      found?.map(({ name, kind, required }) => [name, kind, required]),
+      [
+        ['main', 'otlp', true],
+        ['file', 'file', true],
+        ['soc', 'file', false],
+      ],
+    );
+  });
+
+  refused([
+    ['an unknown kind', '  soc: {kind: fiel, path: x}', ['5:15 must be ']],
+    ['a name without a kind', '  fiel: {path: x}', ['5:9 the key kind is missing']],
+    ['a kind that is not its name', '  file: {kind: otlp, path: x}', ['5:16 must be file']],
+    ['a name that is no file name', '  "a b": {kind: file, path: x}', ['5:3 must be made of a-z']],
+    [
+      'an unknown key',
+      '  soc: {kind: file, path: x, rotat: 1}',
+      ['5:30 unknown key rotat; did you mean rotate?'],
+    ],
+    [
+      'one name for two',
+      '  otlp: {endpoints: {soc: {url: "http://127.0.0.1:1"}}}\n  soc: {kind: file, path: x}',
+      ['5:3 two exporters have the name soc'],
+    ],
+  ]);
+});
+
+describe('the exporter file', () => {
+  test('has its path beside the configuration, and writes JSON unless told otherwise', () => {
+    const [plan] = plans('  file: {path: ./logs/a.jsonl}') ?? [];
+    assert.deepEqual(plan, {
+      name: 'file',
+      kind: 'file',
+      required: true,
+      file: { path: join(directory, 'logs/a.jsonl'), format: 'json', rotate: undefined },
+    });
+  });
+
+  test('takes sizes and times with their units, and gzips what it rotates', () => {
+    const [plan] = plans('  file: {path: /a, rotate: {max_bytes: 100MiB, every: 24h, keep: 7}}') ?? [];
+    assert.ok(plan?.kind === 'file');
+    assert.deepEqual(plan.file.rotate, {
+      bytes: 100 * 1024 ** 2,
+      everyMs: 86_400_000,
+      keep: 7,
+      compression: 'gzip',
+    });
+  });
+
+  refused([
+    ['no path', '  file: {format: json}', ['5:9 the key path is missing']],
+    ['an unknown format', '  file: {path: x, format: xml}', ['5:27 must be one of json, otlp-json']],
+    [
+      'a size without a unit that is',
+      '  file: {path: x, rotate: {max_bytes: 1XB}}',
+      ['5:39 must be a size from'],
+    ],
+    ['a size too small', '  file: {path: x, rotate: {max_bytes: 1KiB}}', ['5:39 must be a size from']],
+    ['a time too short', '  file: {path: x, rotate: {every: 1s}}', ['5:35 must be a time from 1m']],
+    [
+      'rotation for no reason',
+      '  file: {path: x, rotate: {keep: 3}}',
+      ['5:27 needs max_bytes, every or both'],
+    ],
+  ]);
+});
