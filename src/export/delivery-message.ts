@@ -8,22 +8,25 @@ import type { FileSettings } from './file/file-exporter.ts';
 import type { OtlpEndpoint } from './honest-otlp.ts';
 import type { PumpStatus } from './pump-options.ts';
 
-export type ExporterPlan = AnyPlan &
-  (
-    | {
-        readonly kind: 'otlp';
-        /** undefined: OTEL_EXPORTER_OTLP_* says where. */
-        readonly endpoint?: OtlpEndpoint | undefined;
-      }
-    | { readonly kind: 'file'; readonly file: FileSettings }
-  );
-
 interface AnyPlan {
   /** Also of its cursor files: `[a-z0-9_-]{1,64}`. */
   readonly name: string;
   /** Records are kept until this one has had them acknowledged. */
   readonly required: boolean;
 }
+
+export interface OtlpPlan extends AnyPlan {
+  readonly kind: 'otlp';
+  /** undefined: OTEL_EXPORTER_OTLP_* says where. */
+  readonly endpoint?: OtlpEndpoint | undefined;
+}
+
+export interface FilePlan extends AnyPlan {
+  readonly kind: 'file';
+  readonly file: FileSettings;
+}
+
+export type ExporterPlan = OtlpPlan | FilePlan;
 
 /** A stream that is to be delivered: our own, or one taken over. Announced oldest first. */
 export interface StreamAnnouncement {

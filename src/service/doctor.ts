@@ -66,7 +66,8 @@ async function examineEndpoints(
 ): Promise<EndpointExamination[]> {
   const { resource, service } = createResource(env, { version, diagnostics: SILENT });
   const probe = createProbe({ resource, service, time: createEventClock().tick() });
-  return await Promise.all(plans.map((plan) => examineEndpoint({ plan, probe, env, version })));
+  const otlp = plans.filter((plan) => plan.kind === 'otlp');
+  return await Promise.all(otlp.map((plan) => examineEndpoint({ plan, probe, env, version })));
 }
 
 async function findCollectors(

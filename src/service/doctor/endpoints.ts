@@ -3,7 +3,7 @@ import { ExportResultCode } from '@opentelemetry/core';
 import type { Environment } from '../../config.ts';
 import { VerdictError } from '../../errors.ts';
 import type { Attempt, Judgement } from '../../export/acknowledgement.ts';
-import type { ExporterPlan } from '../../export/delivery-message.ts';
+import type { OtlpPlan } from '../../export/delivery-message.ts';
 import { createHonestOtlpExporter } from '../../export/honest-otlp.ts';
 import type { Probe } from '../../export/probe-record.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
@@ -12,7 +12,7 @@ import type { Facts, Finding } from './finding.ts';
 import { timeText } from './quantities.ts';
 
 export interface EndpointOptions {
-  readonly plan: ExporterPlan;
+  readonly plan: OtlpPlan;
   readonly probe: Probe;
   readonly env: Environment;
   /** Ours. */
@@ -83,7 +83,7 @@ export interface EndpointAnswer {
 }
 
 /** Pure. */
-export function endpointFinding({ name, endpoint: named }: ExporterPlan, answer: EndpointAnswer): Finding {
+export function endpointFinding({ name, endpoint: named }: OtlpPlan, answer: EndpointAnswer): Finding {
   const { endpoint, uid, judgement, attempt, failed, elapsedMs } = answer;
   const answered = attempt !== undefined && 'status' in attempt;
   const took = timeText(elapsedMs);
