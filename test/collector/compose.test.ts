@@ -1,83 +1,65 @@
+/** docker-compose.yml, without a container engine: what stands in it fits together. compose-run.test.ts runs its commands. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { loadServeConfig } from '../../src/config.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
-import { manifestVersion, skipWithoutCollector } from '../support/build-collector.ts';
-import { isOnPath } from '../support/cached-build.ts';
-import { COLLECTOR_CONFIG_DIRECTORY, startCollector } from '../support/collector.ts';
+import { manifestVersion } from '../support/build-collector.ts';
+import { COLLECTOR_CONFIG_DIRECTORY } from '../support/collector.ts';
+import {
+  COMPOSE_DIRECTORY,
+  COMPOSE_TEXT,
+  readCompose,
+  referenceModel,
+  skipWithoutReference,
+  wordsOf,
+  type Compose,
+  type Service,
+} from '../support/compose.ts';
+import { VERSITYGW } from '../support/s3-server.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const TEXT = readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8');
+const compose = readCompose();
+const services: readonly (readonly [string, Service])[] = Object.entries(compose.services);
+const skip = skipWithoutReference();
 
-/** The parser that `docker compose config` is made of, as a program of its own. */
-const REFERENCE_PARSER = 'github.com/compose-spec/compose-go/v2/cmd@v2.16.2';
+test(
+  'the parser of docker compose accepts the file, and reads in it what the tests here read',
+  { skip },
+  () => {
+    const model = referenceModel('docker-compose.yml') as Compose;
+    for (const [name, { command, environment = {} }] of services) {
+      const service = Object.entries(model.services).find(([each]) => each === name)?.[1];
+      assert.ok(service !== undefined, name);
+      // A service without a command has that of its image.
+      assert.deepEqual(wordsOf(service.command ?? []), wordsOf(command ?? []), name);
+      assert.deepEqual(service.environment ?? {}, environment, name);
+    }
+  },
+);
 
-interface Service {
-  readonly build?: { readonly dockerfile_inline: string };
-  readonly user?: string;
-  readonly ports?: readonly string[];
-  readonly command: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
-  readonly healthcheck?: object;
-  readonly volumes?: readonly string[];
-  readonly configs?: readonly object[];
-  readonly read_only?: boolean;
-}
-
-interface Compose {
-  readonly services: Readonly<Record<'proxy' | 'collector' | 'everything', Service>>;
-  readonly configs: Readonly<Record<'verdict' | 'policy', { readonly content: string }>>;
-}
-
-// The parser in the first test checks the shape; the tests below fail where it is another.
-const compose = parse(TEXT) as Compose;
-
-function hasPlugin(): boolean {
-  return spawnSync('docker', ['compose', 'version'], { stdio: 'ignore' }).status === 0;
-}
-
-/** The command that reads a compose file whole, or a reason why none can be had. */
-function validator(): readonly string[] | string {
-  if (hasPlugin()) return ['docker', 'compose', '--file'];
-  if (isOnPath('go', process.env)) return ['go', 'run', REFERENCE_PARSER];
-  return 'there is neither docker compose nor go on the PATH';
-}
-
-const found = validator();
-const skipValidation = typeof found === 'string' && process.env['CI'] !== 'true' ? found : false;
-
-function validate(file: string): { status: number | null; stderr: string } {
-  assert.ok(typeof found !== 'string', String(found));
-  const [command = '', ...args] = found;
-  const rest = command === 'docker' ? [file, 'config', '--quiet'] : [file];
-  const { status, stderr } = spawnSync(command, [...args, ...rest], { cwd: ROOT, encoding: 'utf8' });
-  return { status, stderr };
-}
-
-test('docker compose accepts the file, and refuses a misspelt key', { skip: skipValidation }, (t) => {
-  const { status, stderr } = validate('docker-compose.yml');
-  assert.equal(status, 0, stderr);
+test('the parser of docker compose refuses a misspelt key', { skip }, (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'mcp-verdict-compose-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const misspelt = join(dir, 'docker-compose.yml');
-  writeFileSync(misspelt, TEXT.replace('healthcheck:', 'healthchek:'));
-  assert.notEqual(validate(misspelt).status, 0);
+  writeFileSync(misspelt, COMPOSE_TEXT.replace('healthcheck:', 'healthchek:'));
+  assert.throws(() => referenceModel(misspelt), /healthchek/);
 });
 
-test('the image of the collector is of the version that the tests run', () => {
+test('the images of the collector and of the S3 server are of the versions that the tests run', () => {
   const manifest = readFileSync(join(COLLECTOR_CONFIG_DIRECTORY, 'builder.yaml'), 'utf8');
-  const image = `FROM otel/opentelemetry-collector-contrib:${manifestVersion(manifest)}`;
-  assert.ok(compose.services.collector.build?.dockerfile_inline.split('\n').includes(image));
+  const { collector, s3 } = compose.services;
+  for (const [service, image] of [
+    [collector, `otel/opentelemetry-collector-contrib:${manifestVersion(manifest)}`],
+    [s3, `versity/versitygw:${VERSITYGW.version}`],
+  ] as const)
+    assert.ok(service.build?.dockerfile_inline.split('\n').includes(`FROM ${image}`), image);
 });
 
 test('the sample server is of the version that the tests run', () => {
-  const manifest: unknown = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+  const manifest: unknown = JSON.parse(readFileSync(join(COMPOSE_DIRECTORY, 'package.json'), 'utf8'));
   const name = '@modelcontextprotocol/server-everything';
   const { devDependencies } = manifest as { devDependencies: Record<string, string> };
   assert.ok(
@@ -85,29 +67,121 @@ test('the sample server is of the version that the tests run', () => {
   );
 });
 
+test('every image has a version', () => {
+  for (const [name, { image, build }] of services) {
+    const images = [...(build?.dockerfile_inline ?? '').matchAll(/^FROM (\S+)/gm)].map(([, from]) => from);
+    for (const each of image === undefined ? images : [image, ...images])
+      assert.match(String(each), /^[\w./-]+:v?\d[\w.-]*$/, name);
+  }
+});
+
 test('no service runs as root, and no port is open to other hosts', () => {
-  for (const [name, { user, ports = [] }] of Object.entries(compose.services)) {
-    assert.match(String(user), /^(node|10001:10001)$/, name);
+  for (const [name, { user, ports = [] }] of services) {
+    // 472 is whom the image of Grafana is made for.
+    assert.match(String(user), /^(node|10001:10001|472:0)$/, name);
     for (const port of ports) assert.match(port, /^127\.0\.0\.1:\d+:\d+$/, name);
   }
 });
 
 // https://github.com/docker/compose/issues/12031: it parses, and fails when the container is made.
 test('no service with inline configs has a read-only root', () => {
-  for (const [name, { configs, read_only: isReadOnly }] of Object.entries(compose.services)) {
+  for (const [name, { configs, read_only: isReadOnly }] of services) {
     assert.ok(configs === undefined || isReadOnly !== true, name);
   }
+});
+
+test('what is mounted exists, and every volume and every config is declared', () => {
+  for (const [name, { volumes = [], configs = [] }] of services) {
+    for (const volume of volumes) {
+      const [source = ''] = volume.split(':');
+      const isThere = source.startsWith('./')
+        ? existsSync(join(COMPOSE_DIRECTORY, source))
+        : Object.hasOwn(compose.volumes, source);
+      assert.ok(isThere, `${name}: ${volume}`);
+    }
+    for (const { source } of configs) assert.ok(Object.hasOwn(compose.configs, source), `${name}: ${source}`);
+  }
+});
+
+test('every configuration that a collector is given exists where it is mounted', () => {
+  const everything = readCompose({ SPLUNK_HEC_TOKEN: 'x', DD_API_KEY: 'x' }).services;
+  for (const name of ['collector', 'splunk-settings', 'datadog-settings'] as const) {
+    const { command, volumes } = everything[name];
+    assert.ok(volumes?.includes('./collector-config:/etc/otelcol:ro'), name);
+    const configs = wordsOf(command).filter((word) => word !== 'validate');
+    assert.ok(configs.length > 1, name);
+    for (const argument of configs) {
+      const [, file = ''] = /^--config=\/etc\/otelcol\/(.+)$/.exec(argument) ?? [];
+      assert.ok(existsSync(join(COLLECTOR_CONFIG_DIRECTORY, file)) && file !== '', `${name}: ${argument}`);
+    }
+  }
+});
+
+test('Splunk and Datadog are configured where they are set, and only there', () => {
+  const destinations = (variables: Readonly<Record<string, string>>): string[] =>
+    wordsOf(readCompose(variables).services.collector.command)
+      .map((word) => /destinations\/(\w+)\.yaml$/.exec(word)?.[1] ?? '')
+      .filter((name) => name !== '');
+  assert.deepEqual(destinations({}), ['file', 'loki', 's3']);
+  assert.deepEqual(destinations({ SPLUNK_HEC_TOKEN: 'x' }), ['file', 'loki', 's3', 'splunk']);
+  assert.deepEqual(destinations({ DD_API_KEY: 'x' }), ['file', 'loki', 's3', 'datadog']);
+});
+
+test('a profile checks what is set before the collector starts, and without it nothing is asked for', () => {
+  const profiles = services.filter(([, each]) => each.profiles !== undefined);
+  assert.deepEqual(
+    profiles.map(([name, each]) => [name, each.profiles]),
+    [
+      ['splunk-settings', ['splunk']],
+      ['datadog-settings', ['datadog']],
+    ],
+  );
+  for (const [name] of profiles) {
+    assert.deepEqual(Object(compose.services.collector.depends_on)[name], {
+      condition: 'service_completed_successfully',
+      required: false,
+    });
+  }
+});
+
+test('Loki is set as its destination asks for', () => {
+  const asked = readFileSync(join(COLLECTOR_CONFIG_DIRECTORY, 'destinations/loki.yaml'), 'utf8')
+    .split('\n')
+    .map((line) => /^# {3}(\w+: \{.*\}) *#/.exec(line)?.[1])
+    .filter((line) => line !== undefined);
+  assert.equal(asked.length, 3);
+  assert.partialDeepStrictEqual(parse(compose.configs.loki.content), parse(asked.join('\n')));
+  assert.deepEqual(compose.services.loki.command, [
+    `-config.file=${compose.services.loki.configs?.[0]?.target}`,
+  ]);
+});
+
+test('Grafana finds the dashboard, its provider and its data source where it looks for them', () => {
+  const { volumes = [], environment } = compose.services.grafana;
+  const mounted = new Map(volumes.map((volume) => [volume.split(':')[1] ?? '', volume.split(':')[0] ?? '']));
+  for (const kind of ['datasources', 'dashboards'])
+    assert.equal(
+      mounted.get(`/etc/grafana/provisioning/${kind}/mcp-verdict.yaml`),
+      `./collector-config/dashboards/${kind}.yaml`,
+    );
+  assert.equal(mounted.get('/var/lib/grafana/dashboards'), './collector-config/dashboards');
+  const home = environment['GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH'] ?? '';
+  assert.ok(
+    existsSync(join(COMPOSE_DIRECTORY, home.replace('/var/lib/grafana/', 'collector-config/'))),
+    home,
+  );
+  assert.equal(environment['LOKI_URL'], 'http://loki:3100');
 });
 
 test('the sample server can only be reached through the proxy', () => {
   assert.equal(compose.services.everything.ports, undefined);
 });
 
-test('every service has a healthcheck, but the collector, whose image has nothing to run one with', () => {
-  const without = Object.entries(compose.services).filter(([, { healthcheck }]) => healthcheck === undefined);
+test('every service of ours has a healthcheck, but the collector, whose image has nothing to run one with', () => {
+  const without = services.filter(([, { healthcheck }]) => healthcheck === undefined);
   assert.deepEqual(
     without.map(([name]) => name),
-    ['collector'],
+    ['collector', 'splunk-settings', 'datadog-settings', 'loki', 'grafana', 's3', 's3-bucket'],
   );
 });
 
@@ -126,31 +200,3 @@ test('the configuration of the proxy is one that it accepts', (t) => {
   assert.deepEqual(policy.ok ? [] : policy.faults, []);
   assert.deepEqual(compose.services.proxy.command, ['serve', '--config', '/etc/mcp-verdict/verdict.yaml']);
 });
-
-test(
-  'the command of the collector receives what the proxy would send',
-  { skip: skipWithoutCollector() },
-  async (t) => {
-    const { command, environment, volumes = [] } = compose.services.collector;
-    assert.ok(volumes.includes('./collector-config:/etc/otelcol:ro'));
-    assert.ok(command.every((argument) => argument.startsWith('--config=/etc/otelcol/')));
-    const dir = mkdtempSync(join(tmpdir(), 'mcp-verdict-compose-'));
-    t.after(() => rmSync(dir, { recursive: true, force: true }));
-    const configs = command.map((argument) => argument.slice('--config=/etc/otelcol/'.length));
-    // The rig sets the addresses, which are every interface's in a container.
-    const own = Object.entries(environment).filter(([name]) => !/_(ENDPOINT|HOST)$/.test(name));
-    const collector = await startCollector({ dir, configs, env: Object.fromEntries(own) });
-    t.after(collector.stop);
-    const response = await fetch(`${collector.httpEndpoint}/v1/logs`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({
-        resourceLogs: [{ scopeLogs: [{ logRecords: [{ eventName: 'verdict.lifecycle' }] }] }],
-      }),
-    });
-    assert.equal(response.status, 200);
-    assert.equal(collector.logs()[0]?.eventName, 'verdict.lifecycle');
-    const port = compose.services.proxy.environment['OTEL_EXPORTER_OTLP_ENDPOINT']?.split(':').at(-1);
-    assert.equal(environment['COLLECTOR_HTTP_ENDPOINT'], `0.0.0.0:${port}`);
-  },
-);

@@ -25,7 +25,9 @@ const SECRET_KEY = 'made-up-secret-key';
 /** What a collector, or another client, needs to write and read. */
 export const S3_CREDENTIALS = { AWS_ACCESS_KEY_ID: ACCESS_KEY, AWS_SECRET_ACCESS_KEY: SECRET_KEY } as const;
 
-export interface S3Server extends ServerProgram {
+export interface S3Server extends ServerProgram, S3Client {}
+
+export interface S3Client {
   /** One signed request, of any status; `path` begins with `/BUCKET`. */
   readonly request: (method: string, path: string, options?: S3RequestOptions) => Promise<S3Answer>;
   /** Makes a bucket whose objects nobody can delete or replace for a day. */
@@ -71,7 +73,7 @@ export async function startS3Server(dir: string): Promise<S3Server> {
     env: { ROOT_ACCESS_KEY: ACCESS_KEY, ROOT_SECRET_KEY: SECRET_KEY },
     healthPath: '/health',
   });
-  return { ...server, ...client(server.url) };
+  return { ...server, ...s3Client(server.url, S3_CREDENTIALS) };
 }
 
 const OBJECT_LOCK =
@@ -80,21 +82,25 @@ const OBJECT_LOCK =
   '<Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Days>1</Days></DefaultRetention></Rule>' +
   '</ObjectLockConfiguration>';
 
-function client(url: string): Omit<S3Server, keyof ServerProgram> {
+/** @param url with paths as `/BUCKET/KEY` below it */
+export function s3Client(
+  url: string,
+  credentials: Readonly<Record<keyof typeof S3_CREDENTIALS, string>>,
+): S3Client {
   const signer = new AwsClient({
-    accessKeyId: ACCESS_KEY,
-    secretAccessKey: SECRET_KEY,
+    accessKeyId: credentials.AWS_ACCESS_KEY_ID,
+    secretAccessKey: credentials.AWS_SECRET_ACCESS_KEY,
     region: S3_REGION,
     service: 's3',
     retries: 0,
   });
   const send = async (method: string, path: string, options: S3RequestOptions = {}): Promise<Response> =>
     await fetch(await signer.sign(`${url}${path}`, { method, ...options }));
-  const request: S3Server['request'] = async (method, path, options) => {
+  const request: S3Client['request'] = async (method, path, options) => {
     const response = await send(method, path, options);
     return { status: response.status, headers: response.headers, text: await response.text() };
   };
-  const demand = async (...parameters: Parameters<S3Server['request']>): Promise<string> => {
+  const demand = async (...parameters: Parameters<S3Client['request']>): Promise<string> => {
     const { status, text } = await request(...parameters);
     if (status !== 200)
       throw new Error(`S3 answered ${status} to ${parameters[0]} ${parameters[1]}: ${text}`);
