@@ -225,10 +225,11 @@ function judge({ options, store, streams, findings: early }: Intake, dropped: nu
   const reports = judged.map(({ report }) => report);
   judgeUids(store, chains, reports, findings);
   if (!reports.some(({ stream }) => only === undefined || stream === only)) {
-    findings.add({
-      kind: 'nothing',
-      text: `there is no record${only === undefined ? '' : ` of ${only}`} here`,
-    });
+    const text =
+      only !== undefined && probes.has(only)
+        ? `${only} is the one record that doctor sent, which proves nothing`
+        : `there is no record${only === undefined ? '' : ` of ${only}`} here`;
+    findings.add({ kind: 'nothing', text });
   }
   return {
     ok: findings.kept.length === 0,

@@ -113,12 +113,19 @@ describe(
       );
     });
 
-    test('a wrong path and a missing token are named, exit 1', async (t) => {
+    test('a wrong path, TLS where there is none and a wrong token are named, exit 1', async (t) => {
       const wrong = await doctor(scene(), WRAP, {
         OTEL_EXPORTER_OTLP_ENDPOINT: `${collector.httpEndpoint}/otlp`,
       });
       assert.equal(wrong.code, 1);
       assert.match(wrong.of('endpoint')[0] ?? '', /^fail otlp: .*is not an OTLP path \(HTTP 404\)/);
+      const secure = collector.httpEndpoint.replace('http:', 'https:');
+      const tls = await doctor(scene(), WRAP, { OTEL_EXPORTER_OTLP_ENDPOINT: secure });
+      assert.equal(tls.code, 1);
+      assert.match(
+        tls.of('endpoint')[0] ?? '',
+        /^fail otlp: .*does not speak TLS: the endpoint must begin with/,
+      );
       const dir = mkdtempSync(join(root, 'guarded-'));
       const configs = [...FILE_CONFIGS, 'auth.yaml'];
       const guarded = await startCollector({ dir, configs, env: { COLLECTOR_TOKEN: 'right' } });

@@ -361,4 +361,6 @@ test('what doctor sent stands beside the streams: it proves nothing, and nothing
   const report = verify([...whole, ...sent, ...sent]);
   assert.deepEqual([report.ok, report.probes, report.records, report.streams.length], [true, 2, 10, 1]);
   assert.deepEqual(told(verify(sent)), ['nothing']);
+  const [alone] = verify(sent, { ...TRUSTED, only: streamId(21) }).findings;
+  assert.match(alone?.text ?? '', /is the one record that doctor sent/);
 });

@@ -71,7 +71,7 @@ function ofRate({ spool, bytesPerSecond }: LossOptions): Finding | undefined {
   if (spool.durability === 'none' || bytesPerSecond === undefined || bytesPerSecond <= 0) return undefined;
   const holdsMs = (spool.bytesMax / bytesPerSecond) * 1000;
   const facts = { bytes_per_second: Math.round(bytesPerSecond), holds_ms: Math.round(holdsMs) };
-  const found = `at the present rate (${bytesText(bytesPerSecond * 3600)} an hour) spool.max_bytes holds records for ${timeText(holdsMs)}`;
+  const found = `at the rate so far (${bytesText(bytesPerSecond * 3600)} an hour) spool.max_bytes holds records for ${timeText(holdsMs)}`;
   if (holdsMs < OUTAGE_MS) {
     const advice =
       'A longer outage of a required exporter refuses calls, and of any other loses records: raise it';

@@ -1,5 +1,6 @@
 /** Whether the servers behind the proxy are there, and who they are. */
 import { VerdictError } from '../../errors.ts';
+import { hideSecrets } from '../../event/secrets.ts';
 import type { Finding } from './finding.ts';
 import { askServer, type Connection, type ServerCard } from './mcp-client.ts';
 import { countText, timeText } from './quantities.ts';
@@ -32,7 +33,8 @@ interface Asking {
 }
 
 function good(subject: string, card: ServerCard): Finding {
-  const { name, version, protocol, tools, elapsedMs } = card;
+  const { protocol, tools, elapsedMs } = card;
+  const [name, version] = [shown(card.name), shown(card.version)];
   const offers = tools === undefined ? 'no tools' : countText(tools, 'tool');
   return {
     check: 'upstream',
@@ -57,8 +59,12 @@ async function findHttp(upstream: Upstream & { kind: 'http' }, options: Asking):
     const card = await askServer(httpConnection(upstream, last, options.timeoutMs), options);
     return good(name, card);
   } catch (error) {
-    const shown = `${url.origin}${url.pathname}`;
-    return { check: 'upstream', subject: name, level: 'fail', ...explainHttp(error, last.status, shown) };
+    return {
+      check: 'upstream',
+      subject: name,
+      level: 'fail',
+      ...explainHttp(error, last.status, url.origin),
+    };
   }
 }
 
@@ -100,13 +106,17 @@ function methodOf(body: unknown): string | undefined {
   return method;
 }
 
-type Explained = Pick<Finding, 'found' | 'advice' | 'exit' | 'facts'>;
+type Explained = Pick<Finding, 'found' | 'advice' | 'exit' | 'facts'> & Partial<Pick<Finding, 'level'>>;
 
+/** @param url without its path, which is a credential in some services */
 function explainHttp(error: unknown, status: number | undefined, url: string): Explained {
   const facts = status === undefined ? {} : { status };
   if (status === undefined || isTimeout(error)) {
     const code = codeOf(error);
     const found = isTimeout(error) ? `${url} does not answer in time` : `${url} cannot be reached (${code})`;
+    // Fetch goes to no port that belongs to another protocol; the proxy does.
+    if (code === 'bad port')
+      return { found: `${url} is on a port that doctor cannot ask`, advice: 'Try it by hand' };
     const tls = /CERT|SSL|TLS|SIGNED|ALTNAME|VERIFY/.test(code);
     const advice = tls
       ? 'Its certificate is not trusted: NODE_EXTRA_CA_CERTS names further authorities'
@@ -148,9 +158,14 @@ function codeOf(error: unknown): string {
 
 const TEXT_CHARS_MAX = 200;
 
+/** What a server says of itself or of its troubles: it may hold what it was given. */
+function shown(text: string): string {
+  return hideSecrets(text).slice(0, TEXT_CHARS_MAX);
+}
+
 function firstLine(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return (text.split('\n')[0] ?? '').slice(0, TEXT_CHARS_MAX);
+  return shown(text.split('\n')[0] ?? '');
 }
 
 // --- over stdio ---
@@ -182,7 +197,7 @@ function explainStdio(
     return { found, advice: 'Is it installed, and on the PATH of whoever starts mcp-verdict?', exit: 4 };
   }
   const said = transport?.lastWords() ?? '';
-  const words = said === '' ? '' : `; it said: ${said.slice(0, TEXT_CHARS_MAX)}`;
+  const words = said === '' ? '' : `; it said: ${shown(said)}`;
   const end = transport?.end();
   // What was told to end by us has not ended by itself.
   if (end !== undefined && end.signal === undefined && !isTimeout(error)) {

@@ -37,7 +37,7 @@ const cases: readonly [what: string, changes: Partial<LossOptions>, warned: read
   [
     'a spool that one night fills',
     { bytesPerSecond: 10 * 1024 ** 2 },
-    [/at the present rate \(35 GiB an hour\) spool\.max_bytes holds records for 17 min/],
+    [/at the rate so far \(35 GiB an hour\) spool\.max_bytes holds records for 17 min/],
   ],
   [
     'a spool that is full before its records are old',
