@@ -43,8 +43,9 @@ function encode({ body, content, origin }: FormattedRecord): string {
   const { eventName, attributes, severityNumber, timestamp, traceId, spanId } = content;
   const event = new Untold(attributes);
   const extension = new CefExtension();
-  extension.integer('rt', timestamp[0] * 1000 + Math.floor(timestamp[1] / 1e6));
+  // First what can be missed: rsyslog's parser drops the first letter of the first key (liblognorm issue 363, to 2.0.6).
   extension.add('cat', category(eventName, attributes), TEXT);
+  extension.integer('rt', timestamp[0] * 1000 + Math.floor(timestamp[1] / 1e6));
   if (eventName === 'verdict.decision') addDecision(attributes, event, extension);
   else if (eventName === 'verdict.outcome') addOutcome(event, extension);
   else if (eventName === 'verdict.approval') addApproval(event, extension);
