@@ -19,7 +19,7 @@ export function healingLines({ findings }: VerifyReport): string[] {
   if (commands.length === 0) return [];
   const more = commands.length - COMMANDS_MAX;
   return [
-    'To send again what is missing, on the machine that recorded it (otlp is what OTEL_EXPORTER_OTLP_* say; for an endpoint of verdict.yaml: --exporter NAME --config verdict.yaml):',
+    'To send again what is missing, on the machine that recorded it (otlp is what OTEL_EXPORTER_OTLP_* say; for an exporter of verdict.yaml: --exporter NAME --config verdict.yaml):',
     ...commands.slice(0, COMMANDS_MAX),
     ...(more > 0 ? [`  and ${more} more: verify again after these`] : []),
   ];

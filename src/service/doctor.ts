@@ -10,6 +10,7 @@ import { createResource } from '../export/resource.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { findClock } from './doctor/clock.ts';
 import { fetchCollector, findCollector, metricsUrl, UNTOLD } from './doctor/collector.ts';
+import { findDirectExporters } from './doctor/direct-exporters.ts';
 import { examineEndpoint, type EndpointExamination } from './doctor/endpoints.ts';
 import { findFiles } from './doctor/files.ts';
 import type { Finding } from './doctor/finding.ts';
@@ -43,6 +44,8 @@ export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> 
   yield* await findUpstreams({ upstreams: setup.upstreams, version, timeoutMs: options.upstreamTimeoutMs });
   const endpoints = await examineEndpoints(plans, options);
   for (const { findings } of endpoints) yield* findings;
+  const direct = plans.filter(({ kind }) => kind !== 'otlp');
+  yield* await findDirectExporters({ plans: direct, env, version, diagnostics: SILENT });
   yield* await findCollectors(endpoints, options);
   const readings = endpoints.flatMap(({ clock }) => clock ?? []);
   yield* findClock({ readings, newestMs: spool.newestMs, nowMs: Date.now() });
