@@ -75,7 +75,10 @@ export async function startFanOut(options: FanOutOptions): Promise<FanOut> {
   mkdirSync(dir, { recursive: true });
   const closing: (() => Promise<unknown>)[] = [];
   const close = async (): Promise<void> => {
-    for (const end of closing.splice(0).toReversed()) await end();
+    const failures: unknown[] = [];
+    // One that cannot be ended keeps none of the others alive.
+    for (const end of closing.splice(0).toReversed()) await end().catch((error) => failures.push(error));
+    if (failures.length > 0) throw failures[0];
   };
   try {
     const upstream = await startUpstream();
@@ -120,7 +123,7 @@ export async function startFanOut(options: FanOutOptions): Promise<FanOut> {
       close,
     };
   } catch (error) {
-    await close();
+    await close().catch(() => {});
     throw error;
   }
 }
