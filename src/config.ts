@@ -11,6 +11,7 @@ import { VerdictError } from './errors.ts';
 import { parseDurationMs } from './config/quantity.ts';
 import { CONFIG_SCHEMA, type ConfigFile } from './config/schema.ts';
 import { exportersOf } from './config/exporters.ts';
+import { headersOf } from './config/headers.ts';
 import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
 
@@ -181,26 +182,14 @@ function serversOf(raw: ConfigFile, fault: Assembly['fault']): ReadonlyMap<strin
     } else if (url.username !== '' || url.password !== '') {
       fault(`/servers/${name}/url`, 'must not hold credentials; put them in headers, from ${env:NAME}');
     } else {
-      servers.set(name, { name, url, headers: headersOf(name, entry.headers ?? {}, fault) });
+      servers.set(name, {
+        name,
+        url,
+        headers: headersOf(`/servers/${name}/headers`, entry.headers ?? {}, fault),
+      });
     }
   }
   return servers;
-}
-
-function headersOf(
-  server: string,
-  headers: Readonly<Record<string, string>>,
-  fault: Assembly['fault'],
-): Record<string, string> {
-  const lower: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) {
-    const pointer = `/servers/${server}/headers/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
-    if (!/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) fault(pointer, 'is not a header name');
-    // A line end in a value would start a header of its own.
-    else if (/[\r\n\0]/.test(value)) fault(pointer, 'a header value must not hold CR, LF or NUL');
-    else lower[name.toLowerCase()] = value;
-  }
-  return lower;
 }
 
 const ENV_REFERENCE = /\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g;

@@ -2,13 +2,14 @@
  * The form of `exporters` in verdict.yaml, but for `otlp`: an entry whose name is that of a kind is of that kind, any
  * other says its own as `kind`.
  */
+import { BATCHES, type Batch } from '../export/http/http-exporter.ts';
 import { FORMAT_NAMES } from '../format/formats.ts';
 
 /** Also of cursor files. */
 export const EXPORTER_NAME = '^[a-z0-9_-]{1,64}$';
 export const EXPORTER_NAME_WORDS = 'made of a-z, 0-9, _ and -, at most 64 of them';
 
-export const KINDS = ['file'] as const;
+export const KINDS = ['file', 'http'] as const;
 
 export type Kind = (typeof KINDS)[number];
 
@@ -31,9 +32,30 @@ const PROPERTIES = {
       },
     },
   },
+  http: {
+    url: { type: 'string', minLength: 1 },
+    format,
+    required: { type: 'boolean' },
+    batch: { enum: BATCHES },
+    headers: { type: 'object', additionalProperties: { type: 'string' } },
+    bearer: { type: 'string', minLength: 1 },
+    basic: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['username', 'password'],
+      properties: { username: { type: 'string' }, password: { type: 'string' } },
+    },
+    compression: { enum: ['gzip', 'none'] },
+    timeout: { type: 'string' },
+    certificate: { type: 'string', minLength: 1 },
+    client_certificate: { type: 'string', minLength: 1 },
+    client_key: { type: 'string', minLength: 1 },
+    signing_secret: { type: 'string', minLength: 1 },
+    insecure: { type: 'boolean' },
+  },
 } as const satisfies Record<Kind, object>;
 
-const REQUIRED = { file: ['path'] } as const satisfies Record<Kind, readonly string[]>;
+const REQUIRED = { file: ['path'], http: ['url'] } as const satisfies Record<Kind, readonly string[]>;
 
 function entryOf(kind: Kind) {
   return {
@@ -60,7 +82,25 @@ export const NAMED_EXPORTER = {
 };
 
 /** After the schema has passed it; `kind` is absent where the name says it. */
-export type DirectEntry = FileEntry;
+export type DirectEntry = FileEntry | HttpEntry;
+
+export interface HttpEntry {
+  readonly kind?: 'http';
+  readonly url: string;
+  readonly format?: string;
+  readonly required?: boolean;
+  readonly batch?: Batch;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly bearer?: string;
+  readonly basic?: { readonly username: string; readonly password: string };
+  readonly compression?: 'gzip' | 'none';
+  readonly timeout?: string;
+  readonly certificate?: string;
+  readonly client_certificate?: string;
+  readonly client_key?: string;
+  readonly signing_secret?: string;
+  readonly insecure?: boolean;
+}
 
 export interface FileEntry {
   readonly kind?: 'file';

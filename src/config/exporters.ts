@@ -3,12 +3,12 @@ import { resolve } from 'node:path';
 import type { ExporterPlan } from '../export/delivery-message.ts';
 import type { FileSettings, Rotation } from '../export/file/file-exporter.ts';
 import type { OtlpEndpoint } from '../export/honest-otlp.ts';
-import type { DirectEntry, FileEntry, Kind } from './exporter-schema.ts';
-import { parseBytes, parseDurationMs } from './quantity.ts';
+import type { DirectEntry, FileEntry, HttpEntry, Kind } from './exporter-schema.ts';
+import { httpOf } from './http-exporter.ts';
+import { parseBytes, parseDurationMs, timeoutOf } from './quantity.ts';
 import type { ConfigFile, EndpointEntry, OtlpEntry } from './schema.ts';
 import type { Assembly } from './spool.ts';
 
-export const EXPORT_TIMEOUT_MS_MAX = 300_000;
 export const ROTATE_BYTES_MIN = 64 * 1024;
 export const ROTATE_BYTES_MAX = 1024 ** 4;
 export const ROTATE_MS_MIN = 60_000;
@@ -51,7 +51,9 @@ function directPlan(name: string, entry: DirectEntry, assembly: Assembly): Expor
   // A name that is no kind has one beside it (exporter-schema.ts).
   const kind = entry.kind ?? (name as Kind);
   const required = entry.required ?? true;
-  return { name, kind, required, file: fileOf(name, entry, assembly) };
+  // The schema has checked that each is of its kind.
+  if (kind === 'http') return { name, kind, required, http: httpOf(name, entry as HttpEntry, assembly) };
+  return { name, kind, required, file: fileOf(name, entry as FileEntry, assembly) };
 }
 
 function fileOf(name: string, entry: FileEntry, assembly: Assembly): FileSettings {
@@ -84,13 +86,7 @@ function endpointOf(name: string, entry: EndpointEntry, { base, fault }: Assembl
       'must be an http or https URL; it is used as it stands, with /v1/logs at its end',
     );
   }
-  const timeoutMs = entry.timeout === undefined ? undefined : parseDurationMs(entry.timeout);
-  if (
-    entry.timeout !== undefined &&
-    (timeoutMs === undefined || timeoutMs === 0 || timeoutMs > EXPORT_TIMEOUT_MS_MAX)
-  ) {
-    fault(`${pointer}/timeout`, 'must be a time up to 300s, for example 10s');
-  }
+  const timeoutMs = timeoutOf(`${pointer}/timeout`, entry.timeout, fault);
   const file = (path: string | undefined): string | undefined =>
     path === undefined ? undefined : resolve(base, path);
   return {

@@ -27,6 +27,21 @@ export function parseDurationMs(text: string): number | undefined {
   return parse(text, TIME_UNITS_MS);
 }
 
+export const EXPORT_TIMEOUT_MS_MAX = 300_000;
+
+/** How long one export may take; undefined where nothing is said, or what is said is a fault. */
+export function timeoutOf(
+  pointer: string,
+  text: string | undefined,
+  fault: (pointer: string, message: string) => void,
+): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseDurationMs(text);
+  if (ms !== undefined && ms > 0 && ms <= EXPORT_TIMEOUT_MS_MAX) return ms;
+  fault(pointer, 'must be a time up to 300s, for example 10s');
+  return undefined;
+}
+
 function parse(text: string, units: Readonly<Record<string, number>>): number | undefined {
   const [, digits, unit] = /^(\d{1,15}) ?([A-Za-z]+)$/.exec(text) ?? [];
   const factor = unit !== undefined && Object.hasOwn(units, unit) ? units[unit] : undefined;

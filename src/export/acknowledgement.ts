@@ -6,7 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { ExportResultCode } from '@opentelemetry/core';
 import type { ExportResult } from '@opentelemetry/core';
 import { ProtobufLogsSerializer } from '@opentelemetry/otlp-transformer';
-import { explainExportError } from '../telemetry/export-error.ts';
+import { explainExportError, type Advice } from '../telemetry/export-error.ts';
 import { retryAfterMs } from './backoff.ts';
 
 /** What came back from one request; `error` where no status line did. */
@@ -53,6 +53,8 @@ export interface JudgeOptions {
   readonly endpoint: string;
   /** Milliseconds since the Unix epoch, for a Retry-After that is a date. */
   readonly nowMs: number;
+  /** Default: that for OTLP. */
+  readonly advice?: Advice | undefined;
 }
 
 const REFUSED_STATUSES: ReadonlySet<number> = new Set([400, 413, 422]);
@@ -76,15 +78,31 @@ const PASSING_CODES: ReadonlySet<string> = new Set([
   'ETIMEDOUT',
 ]);
 
-export function judge(attempt: Attempt, { endpoint, nowMs }: JudgeOptions): Judgement {
+/** What an OTLP receiver's answer means. */
+export function judge(attempt: Attempt, options: JudgeOptions): Judgement {
+  return isSuccess(attempt) ? judgeSuccess(attempt, options.endpoint) : judgeFailure(attempt, options);
+}
+
+/** What the answer of any other server means: a 2xx that has come whole is all that it needs. */
+export function judgeHttp(attempt: Attempt, options: JudgeOptions): Judgement {
+  if (!isSuccess(attempt)) return judgeFailure(attempt, options);
+  return attempt.cutOff ? brokenOff(attempt, options.endpoint) : { kind: 'acknowledged' };
+}
+
+type Answered = Exclude<Attempt, { error: unknown }>;
+
+function isSuccess(attempt: Attempt): attempt is Answered {
+  return 'status' in attempt && attempt.status >= 200 && attempt.status < 300;
+}
+
+function judgeFailure(attempt: Attempt, { endpoint, nowMs, advice }: JudgeOptions): Failure {
   if ('error' in attempt) {
-    const text = explainExportError(attempt.error, endpoint);
+    const text = explainExportError(attempt.error, endpoint, advice);
     return { kind: 'retry', text, alarm: !PASSING_CODES.has(codeOf(attempt.error)) };
   }
   const { status, headers, body, cutOff } = attempt;
-  if (status >= 200 && status < 300) return judgeSuccess(attempt, endpoint);
   const answer = { code: status, message: '', data: Buffer.from(body).toString() };
-  const text = explainExportError(answer, endpoint);
+  const text = explainExportError(answer, endpoint, advice);
   // Refused means for ever, so it needs the whole answer.
   if (REFUSED_STATUSES.has(status) && !cutOff) return { kind: 'refused', text };
   const alarm = !PASSING_STATUSES.has(status) && !cutOff;
@@ -103,13 +121,13 @@ export function judgeResult({ code, error }: ExportResult, options: JudgeOptions
   return judge({ status, headers: {}, body, cutOff: false }, options);
 }
 
-function judgeSuccess(
-  { status, headers, body, cutOff }: Exclude<Attempt, { error: unknown }>,
-  endpoint: string,
-): Judgement {
-  if (cutOff) {
-    return { kind: 'retry', text: `${endpoint} breaks off its answer (HTTP ${status})`, alarm: false };
-  }
+function brokenOff({ status }: Answered, endpoint: string): Failure {
+  return { kind: 'retry', text: `${endpoint} breaks off its answer (HTTP ${status})`, alarm: false };
+}
+
+function judgeSuccess(answered: Answered, endpoint: string): Judgement {
+  const { status, headers, body, cutOff } = answered;
+  if (cutOff) return brokenOff(answered, endpoint);
   if (body.length === 0) return { kind: 'acknowledged' };
   const type = (headers['content-type'] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   const answer = readAnswer(type, body);

@@ -6,6 +6,7 @@ import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import type { FileSettings } from './file/file-exporter.ts';
 import type { OtlpEndpoint } from './honest-otlp.ts';
+import type { HttpSettings } from './http/http-exporter.ts';
 import type { PumpStatus } from './pump-options.ts';
 
 interface AnyPlan {
@@ -26,7 +27,12 @@ export interface FilePlan extends AnyPlan {
   readonly file: FileSettings;
 }
 
-export type ExporterPlan = OtlpPlan | FilePlan;
+export interface HttpPlan extends AnyPlan {
+  readonly kind: 'http';
+  readonly http: HttpSettings;
+}
+
+export type ExporterPlan = OtlpPlan | FilePlan | HttpPlan;
 
 /** A stream that is to be delivered: our own, or one taken over. Announced oldest first. */
 export interface StreamAnnouncement {

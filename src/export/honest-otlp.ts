@@ -2,7 +2,6 @@
  * An OTLP exporter that tells what became of a batch. It is put together from the SDK's public parts, and only the
  * transport is ours: `OTLPLogExporter` calls a partial success, a page of HTML and an answer cut off a success.
  */
-import { readFileSync } from 'node:fs';
 import { Agent as HttpAgent } from 'node:http';
 import type { Agent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -32,6 +31,7 @@ import type { Attempt, Judgement } from './acknowledgement.ts';
 import type { Exporter } from './direct-exporter.ts';
 import { sendOnce } from './honest-transport.ts';
 import type { HonestTransportOptions } from './honest-transport.ts';
+import { readPem } from './pem.ts';
 import { systemTimers } from './timers.ts';
 import type { Timers } from './timers.ts';
 
@@ -177,18 +177,6 @@ function fromEndpoint(given: OtlpEndpoint): Target {
   };
 }
 
-function readPem(path: string | undefined): string | undefined {
-  if (path === undefined) return undefined;
-  let pem: string;
-  try {
-    pem = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw invalid(`${path} cannot be read`, error);
-  }
-  if (!pem.includes('-----BEGIN ')) throw invalid(`${path} is not a PEM file`);
-  return pem;
-}
-
-function invalid(detail: string, cause?: unknown): VerdictError {
-  return new VerdictError('config_invalid', { detail }, { cause });
+function invalid(detail: string): VerdictError {
+  return new VerdictError('config_invalid', { detail });
 }

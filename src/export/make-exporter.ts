@@ -5,6 +5,7 @@ import type { ExporterPlan } from './delivery-message.ts';
 import type { Exporter } from './direct-exporter.ts';
 import { createFileExporter } from './file/file-exporter.ts';
 import { createHonestOtlpExporter } from './honest-otlp.ts';
+import { createHttpExporter } from './http/http-exporter.ts';
 import { systemTimers } from './timers.ts';
 
 export interface ExporterOptions {
@@ -21,5 +22,6 @@ export interface ExporterOptions {
  */
 export function makeExporter(plan: ExporterPlan, options: ExporterOptions): Exporter {
   if (plan.kind === 'otlp') return createHonestOtlpExporter({ ...options, endpoint: plan.endpoint });
+  if (plan.kind === 'http') return createHttpExporter({ ...options, settings: plan.http });
   return createFileExporter({ ...options, settings: plan.file, nowMs: () => systemTimers.nowMs() });
 }

@@ -122,3 +122,75 @@ describe('the exporter file', () => {
     ],
   ]);
 });
+
+describe('the exporter http', () => {
+  const SECRET = `whsec_${Buffer.alloc(32).toString('base64')}`;
+  const of = (block: string, env?: Record<string, string>) => {
+    const [plan] = plans(`  http: {${block}}`, env) ?? [];
+    assert.ok(plan?.kind === 'http');
+    return plan;
+  };
+
+  test('takes credentials and the signing secret from the environment', () => {
+    const { http, required } = of(
+      'url: "https://h.example/in", bearer: "${env:TOKEN}", signing_secret: "${env:SECRET}", required: false, headers: {X-Tenant: a}',
+      { TOKEN: 't', SECRET },
+    );
+    assert.equal(required, false);
+    assert.deepEqual(http.headers, { 'x-tenant': 'a', authorization: 'Bearer t' });
+    assert.equal(http.signingSecret, SECRET);
+    assert.deepEqual([http.format, http.batch, http.timeoutMs], ['json', 'array', 10_000]);
+  });
+
+  test('knows Basic, and puts into one request what a format allows', () => {
+    assert.deepEqual(of('url: "https://h/in", basic: {username: ana, password: "p:w"}').http.headers, {
+      authorization: `Basic ${Buffer.from('ana:p:w').toString('base64')}`,
+    });
+    assert.equal(of('url: "https://h/in", format: cef').http.batch, 'lines');
+    assert.equal(of('url: "https://h/in", format: otlp-json').http.batch, 'single');
+    assert.equal(of('url: "https://h/in", format: ocsf').http.batch, 'array');
+  });
+
+  test('sends in clear only to this machine, or where that is said', () => {
+    for (const url of ['http://127.0.0.1:1/x', 'http://localhost/x', 'http://[::1]:1/x']) of(`url: "${url}"`);
+    of('url: "http://h.example/x", insecure: true');
+  });
+
+  refused([
+    ['no URL', '  http: {format: json}', ['5:9 the key url is missing']],
+    ['what is no URL', '  http: {url: "ftp://h/x"}', ['5:15 must be an http or https URL']],
+    ['a URL with credentials', '  http: {url: "https://u:p@h/x"}', ['5:15 must not hold credentials']],
+    ['clear text to another machine', '  http: {url: "http://h.example/x"}', ['5:15 whoever is between']],
+    [
+      'two credentials',
+      '  http: {url: "https://h/x", bearer: a, headers: {Authorization: b}}',
+      ['5:9 use one of bearer, basic'],
+    ],
+    [
+      'a header of our own',
+      '  http: {url: "https://h/x", headers: {Content-Length: "1"}}',
+      ['5:39 content-length is set by the exporter'],
+    ],
+    [
+      'a header with a line end',
+      '  http: {url: "https://h/x", headers: {a: "b\\nc"}}',
+      ['5:43 a header value must not hold'],
+    ],
+    [
+      'an array of CEF',
+      '  http: {url: "https://h/x", format: cef, batch: array}',
+      ['5:50 an array can hold no cef'],
+    ],
+    [
+      'a secret that is none',
+      '  http: {url: "https://h/x", signing_secret: hunter2}',
+      ['5:46 must be base64 of 24'],
+    ],
+    [
+      'a certificate without its key',
+      '  http: {url: "https://h/x", client_certificate: c.pem}',
+      ['5:9 client_certificate and'],
+    ],
+    ['a timeout too long', '  http: {url: "https://h/x", timeout: 1h}', ['5:39 must be a time up to 300s']],
+  ]);
+});

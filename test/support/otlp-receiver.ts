@@ -93,7 +93,8 @@ export async function startOtlpReceiver(tls?: ReceiverTls) {
   const receive = async (incoming: IncomingMessage, response: ServerResponse): Promise<void> => {
     const raw = await buffer(incoming);
     const body = incoming.headers['content-encoding'] === 'gzip' ? gunzipSync(raw) : raw;
-    const json = incoming.headers['content-type']?.includes('json') ? JSON.parse(body.toString()) : undefined;
+    const isJson = incoming.headers['content-type']?.startsWith('application/json') === true;
+    const json = isJson ? JSON.parse(body.toString()) : undefined;
     const request = { path: incoming.url ?? '', headers: incoming.headers, body, json };
     const index = requests.push(request) - 1;
     for (const wake of waiting) wake();

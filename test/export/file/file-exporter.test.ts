@@ -22,7 +22,8 @@ import { DeliveryError } from '../../../src/export/acknowledgement.ts';
 import { TORN_BYTES_MAX } from '../../../src/export/file/append.ts';
 import { createVerifier } from '../../../src/event/verify.ts';
 import { chainOf } from '../memory-stream.ts';
-import { linesOf, recordsOf, send, startFileScene, systemError } from './file-scene.ts';
+import { recordsOf, send } from '../records.ts';
+import { linesOf, startFileScene, systemError } from './file-scene.ts';
 
 const BODIES = chainOf(9);
 const [A = '', B = '', C = ''] = BODIES;

@@ -4,27 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import type { ExportResult } from '@opentelemetry/core';
-import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
-import { bodyToLogRecord } from '../../../src/event/log-record.ts';
 import type { Exporter } from '../../../src/export/direct-exporter.ts';
 import { createFileExporter } from '../../../src/export/file/file-exporter.ts';
 import type { FileSettings, Rotation } from '../../../src/export/file/file-exporter.ts';
 import { nodeLogFiles } from '../../../src/export/file/log-files.ts';
 import type { LogFile, LogFiles } from '../../../src/export/file/log-files.ts';
-import { originOf, SpooledLogRecord } from '../../../src/export/spooled-log-record.ts';
 import { hear } from '../../telemetry/heard.ts';
-import { IDENTITY } from '../memory-stream.ts';
-
-const ORIGIN = originOf(IDENTITY);
-
-export function recordsOf(bodies: readonly string[]): ReadableLogRecord[] {
-  return bodies.map((body) => new SpooledLogRecord(body, bodyToLogRecord(body), ORIGIN));
-}
-
-export function send(exporter: Exporter, bodies: readonly string[]): Promise<ExportResult> {
-  return new Promise((resolve) => exporter.export(recordsOf(bodies), resolve));
-}
 
 /** Called before the operation of that name; what it throws is what the disk says. */
 export interface Faults {

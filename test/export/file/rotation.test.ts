@@ -6,7 +6,8 @@ import { gzipSync } from 'node:zlib';
 import { rotatedPath } from '../../../src/export/file/rotation.ts';
 import { eventually } from '../../support/eventually.ts';
 import { chainOf } from '../memory-stream.ts';
-import { linesOf, send, startFileScene, systemError } from './file-scene.ts';
+import { send } from '../records.ts';
+import { linesOf, startFileScene, systemError } from './file-scene.ts';
 
 const BODIES = chainOf(12);
 const [A = '', B = '', C = ''] = BODIES;
