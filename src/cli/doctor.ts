@@ -9,6 +9,7 @@ import { doctorReport, exitOf, findingLine, summaryLine, type Finding } from '..
 import { countText } from '../service/doctor/quantities.ts';
 import { setupOfServe, type Setup } from '../service/doctor/setup.ts';
 import { printable } from '../telemetry/diagnostics.ts';
+import { stopSignal } from './process.ts';
 import type { Io, Verb } from './verb.ts';
 import { spoolOfWrap } from './wrap.ts';
 
@@ -75,15 +76,29 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     findings.push(finding);
     if (!values.json) io.stdout.write(`${printable(findingLine(finding))}\n`);
   };
-  for await (const finding of findingsOf(values, command, io)) tell(finding);
+  const stop = stopSignal();
+  for await (const finding of findingsOf(values, command, { io, signal: stop })) tell(finding);
+  if (stop.aborted) {
+    io.stderr.write('mcp-verdict doctor was interrupted\n');
+    return 1;
+  }
   if (values.json) io.stdout.write(`${JSON.stringify(doctorReport(findings), undefined, 2)}\n`);
   else io.stdout.write(`${summaryLine(findings)}\n`);
   return exitOf(findings);
 }
 
-async function* findingsOf(values: Values, command: readonly string[], io: Io): AsyncGenerator<Finding> {
+interface Surroundings {
+  readonly io: Io;
+  readonly signal: AbortSignal;
+}
+
+async function* findingsOf(
+  values: Values,
+  command: readonly string[],
+  { io, signal }: Surroundings,
+): AsyncGenerator<Finding> {
   const collectorMetrics = metricsOf(values);
-  const options = { env: io.env, cwd: io.cwd, version: packageVersion(), collectorMetrics };
+  const options = { env: io.env, cwd: io.cwd, version: packageVersion(), collectorMetrics, signal };
   if (values.config === undefined) {
     yield* examine({ ...options, setup: setupOfWrap(values, command, io) });
     return;

@@ -29,19 +29,20 @@ export interface DoctorOptions {
   readonly version: string;
   /** Where the collector has its own metrics; default: guessed from the endpoint. */
   readonly collectorMetrics: URL | undefined;
-  /** For each answer of a server; default: UPSTREAM_TIMEOUT_MS. */
-  readonly upstreamTimeoutMs?: number | undefined;
+  /** Aborted, what is being examined is given up, and what was started is ended. */
+  readonly signal: AbortSignal;
 }
 
-/** Gives each finding when it is there. */
+/** Gives each finding when it is there; fewer where it is aborted. */
 export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> {
-  const { setup, env, cwd, version } = options;
+  const { setup, env, cwd, version, signal } = options;
   yield* findFiles({ setup, env, cwd });
   const plans = setup.exporters ?? exportersOfEnvironment(env, SILENT);
   const spool = examineSpool({ setup, exporters: plans.map(({ name }) => name), nowMs: Date.now() });
   yield* await findListeners({ listeners: setup.listeners, running: spool.running });
   yield* spool.findings;
-  yield* await findUpstreams({ upstreams: setup.upstreams, version, timeoutMs: options.upstreamTimeoutMs });
+  yield* await findUpstreams({ upstreams: setup.upstreams, version, signal });
+  if (signal.aborted) return;
   const endpoints = await examineEndpoints(plans, options);
   for (const { findings } of endpoints) yield* findings;
   const direct = plans.filter(({ kind }) => kind !== 'otlp');

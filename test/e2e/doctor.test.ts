@@ -1,13 +1,14 @@
 /** `doctor` against endpoints in trouble, servers of several kinds, and a proxy that runs meanwhile. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
 import { startDemoServer } from '../../src/cli/demo-server.ts';
-import { ROOT, runCli } from '../support/cli.ts';
+import { ROOT, runCli, startCli } from '../support/cli.ts';
+import { eventually } from '../support/collector.ts';
 import { doctor, POLICY, scene, serve, WRAP, type Variables } from '../support/doctor-scene.ts';
 import { freePort } from '../support/free-port.ts';
 import { startOtlpReceiver, type Script } from '../support/otlp-receiver.ts';
@@ -165,6 +166,23 @@ describe('doctor and the servers behind', { timeout: TIMEOUT_MS, concurrency: TE
     const passed = readFileSync(environment, 'utf8');
     assert.deepEqual([passed.includes('"MINE":"passed"'), passed.includes('HMAC_KEY')], [true, false]);
   });
+});
+
+test('interrupted, it leaves no server behind', { timeout: TIMEOUT_MS }, async () => {
+  const directory = scene();
+  const silent = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000);
+    require('fs').writeFileSync('pid.tmp', String(process.pid)); require('fs').renameSync('pid.tmp', 'pid')`;
+  const env = { XDG_STATE_HOME: join(directory, 'state') };
+  const args = ['doctor', ...WRAP, '--', process.execPath, '-e', silent];
+  const running = startCli(args, { cwd: directory, env });
+  const pid = await eventually(() => {
+    const file = join(directory, 'pid');
+    return existsSync(file) ? Number(readFileSync(file, 'utf8')) : undefined;
+  });
+  const { code } = await running.stop('SIGINT');
+  assert.equal(code, 1);
+  assert.match(running.stderr(), /doctor was interrupted\n$/);
+  assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
 });
 
 describe('doctor and a proxy that runs', { timeout: TIMEOUT_MS }, () => {

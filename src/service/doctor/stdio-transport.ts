@@ -15,8 +15,14 @@ const STDERR_CHARS_MAX = 4096;
 /** From the end of its stdin: somebody waits for what doctor says. */
 const EXIT_GRACE_MS = 2000;
 
-/** @param command started by `start`, which rejects with VerdictError command_failed */
-export async function createStdioTransport(command: ChildCommand): Promise<StdioTransport> {
+/**
+ * @param command started by `start`, which rejects with VerdictError command_failed
+ * @param signal aborted, the child is ended
+ */
+export async function createStdioTransport(
+  command: ChildCommand,
+  signal: AbortSignal,
+): Promise<StdioTransport> {
   const { ReadBuffer, serializeMessage } = await import('@modelcontextprotocol/sdk/shared/stdio.js');
   let child: Awaited<ReturnType<typeof startChild>> | undefined;
   let end: ChildEnd | undefined;
@@ -30,6 +36,9 @@ export async function createStdioTransport(command: ChildCommand): Promise<Stdio
     async start() {
       const started = await startChild(command, { exitGraceMs: EXIT_GRACE_MS, schedule });
       child = started;
+      const stop = (): void => void transport.close();
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
       const lines = new ReadBuffer();
       started.stdout.on('data', (chunk: Buffer) => {
         try {
@@ -46,6 +55,7 @@ export async function createStdioTransport(command: ChildCommand): Promise<Stdio
       started.stdin.on('error', () => {});
       void started.ended.then((ended) => {
         end = ended;
+        signal.removeEventListener('abort', stop);
         transport.onclose?.();
       });
     },

@@ -11,15 +11,16 @@ export interface UpstreamOptions {
   readonly upstreams: readonly Upstream[];
   /** Ours. */
   readonly version: string;
-  readonly timeoutMs?: number | undefined;
+  /** Aborted, servers that were started are ended, and nobody is asked any more. */
+  readonly signal: AbortSignal;
 }
 
 /** `npx` may have to download the server first. */
 export const UPSTREAM_TIMEOUT_MS = 30_000;
 
 /** All at once; in the order of the set-up. */
-export function findUpstreams({ upstreams, version, timeoutMs }: UpstreamOptions): Promise<Finding[]> {
-  const options = { version, timeoutMs: timeoutMs ?? UPSTREAM_TIMEOUT_MS };
+export function findUpstreams({ upstreams, version, signal }: UpstreamOptions): Promise<Finding[]> {
+  const options = { version, timeoutMs: UPSTREAM_TIMEOUT_MS, signal };
   return Promise.all(
     upstreams.map((upstream) =>
       upstream.kind === 'http' ? findHttp(upstream, options) : findStdio(upstream, options),
@@ -30,6 +31,7 @@ export function findUpstreams({ upstreams, version, timeoutMs }: UpstreamOptions
 interface Asking {
   readonly version: string;
   readonly timeoutMs: number;
+  readonly signal: AbortSignal;
 }
 
 function good(subject: string, card: ServerCard): Finding {
@@ -56,7 +58,7 @@ async function findHttp(upstream: Upstream & { kind: 'http' }, options: Asking):
   const { name, url } = upstream;
   const last: LastAnswer = { status: undefined };
   try {
-    const card = await askServer(httpConnection(upstream, last, options.timeoutMs), options);
+    const card = await askServer(httpConnection(upstream, last, options), options);
     return good(name, card);
   } catch (error) {
     return {
@@ -71,7 +73,7 @@ async function findHttp(upstream: Upstream & { kind: 'http' }, options: Asking):
 function httpConnection(
   { url, headers }: Upstream & { kind: 'http' },
   last: LastAnswer,
-  timeoutMs: number,
+  { timeoutMs, signal }: Asking,
 ): Connection {
   const ask = async (target: string | URL, init: RequestInit = {}): Promise<Response> => {
     const sent = new Headers(init.headers);
@@ -79,7 +81,7 @@ function httpConnection(
     // The newer protocol wants the method outside too (MCP 2026-07-28, Streamable HTTP).
     if (method !== undefined && sent.get('mcp-protocol-version') === '2026-07-28')
       sent.set('mcp-method', method);
-    const signals = [AbortSignal.timeout(timeoutMs), ...(init.signal ? [init.signal] : [])];
+    const signals = [signal, AbortSignal.timeout(timeoutMs), ...(init.signal ? [init.signal] : [])];
     // The proxy follows no redirect either: what is configured is asked, and nobody else.
     const request = { ...init, headers: sent, redirect: 'manual', signal: AbortSignal.any(signals) } as const;
     const response = await fetch(target, request);
@@ -175,7 +177,7 @@ async function findStdio(upstream: Upstream & { kind: 'stdio' }, options: Asking
   const opened: StdioTransport[] = [];
   const connection: Connection = {
     async open() {
-      const transport = await createStdioTransport(upstream);
+      const transport = await createStdioTransport(upstream, options.signal);
       opened.push(transport);
       return transport;
     },
