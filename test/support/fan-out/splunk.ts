@@ -80,8 +80,8 @@ function checkFields({ fields }: Returned, body: Body): void {
   );
 }
 
+/** Of what waits for somebody nobody knows. */
 function statusOf(effect: unknown, outcome: unknown): string | undefined {
-  if (effect !== undefined) return effect === 'allow' ? 'success' : 'failure';
-  if (outcome !== undefined) return outcome === 'ok' ? 'success' : 'failure';
-  return undefined;
+  if (effect === 'allow' || outcome === 'ok') return 'success';
+  return effect === 'deny' || outcome !== undefined ? 'failure' : undefined;
 }
