@@ -1,8 +1,10 @@
 /** Whatever stands in a record, a line of it is one record, and says all that the record says. */
 import assert from 'node:assert/strict';
+import { isIP } from 'node:net';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { bodyHash } from '../../src/event/stamp.ts';
+import { EVENT_NAMES } from '../../src/event/vocabulary.ts';
 import { cefFormat } from '../../src/format/cef.ts';
 import { FORMATS } from '../../src/format/formats.ts';
 import { ocsfFormat } from '../../src/format/ocsf.ts';
@@ -14,7 +16,7 @@ import { hostileRecord } from './hostile-records.ts';
 import { chainOf, NASTY } from './samples.ts';
 
 const property = (check: (record: FormattedRecord) => void): void =>
-  fc.assert(fc.property(hostileRecord, check), { numRuns: 150 });
+  fc.assert(fc.property(hostileRecord, check), { numRuns: 100 });
 
 /** Scalars and the items of lists, as text. */
 function leaves(value: unknown): string[] {
@@ -75,15 +77,48 @@ interface Ocsf {
   readonly raw_data_hash: { readonly value: string };
 }
 
+const KINDS: ReadonlySet<string> = new Set(EVENT_NAMES);
+
+const integerTo =
+  (max: number) =>
+  (text: string): boolean =>
+    /^(?:0|[1-9]\d*)$/.test(text) && Number(text) <= max;
+
+/** Bytes at most, or what else a value of CEF's dictionary has to be; and of our own custom keys. */
+const DICTIONARY: readonly (readonly [keys: RegExp, rule: number | ((text: string) => boolean)])[] = [
+  [/^(?:act|outcome)$/, 63],
+  [/^app$/, 31],
+  [
+    /^(?:cat|msg|reason|request|requestMethod|requestClientApplication|s(?:uid|user|proc|ourceServiceName))$/,
+    1023,
+  ],
+  [/^(?:dhost|destinationServiceName|deviceProcessName|cs\dLabel|cn\dLabel|c6a\dLabel|flexString\d)$/, 1023],
+  [/^cs\d$/, 4000],
+  [/^flexString\dLabel$/, 128],
+  [/^dvchost$/, 100],
+  [/^deviceExternalId$/, 255],
+  [/^externalId$/, 40],
+  [/^devicePayloadId$/, 128],
+  [/^(?:src|dst)$/, (text) => isIP(text) === 4],
+  [/^c6a[23]$/, (text) => isIP(text) === 6],
+  [/^(?:rt|cn\d)$/, integerTo(Number.MAX_SAFE_INTEGER)],
+  [/^out$/, integerTo(2 ** 31 - 1)],
+  [/^dpt$/, integerTo(65_535)],
+  [/^mcpVerdict(?:Stream|Decision)$/, 1023],
+  [/^mcpVerdictFields$/, 4000],
+  [/^mcpVerdict(?:Cut|Quoted)$/, (text) => /^[A-Za-z0-9,]+$/.test(text)],
+];
+
 describe('cef', () => {
   test('parses back, and what is missing is named as cut', () => {
     property((record) => {
       const line = parseCef(cefFormat.encode(record));
-      const { attributes, timestamp } = record.content;
+      const { eventName, attributes, timestamp } = record.content;
       assert.equal(line.version, '0');
       assert.equal(line.values.get('rt'), String(timestamp[0] * 1000 + Math.floor(timestamp[1] / 1e6)));
       assert.equal(line.values.get('flexString1'), bodyHash(record.body));
-      assert.deepEqual(lostKeys(line, attributes), []);
+      const name = KINDS.has(eventName) ? {} : { 'event.name': eventName };
+      assert.deepEqual(lostKeys(line, { ...attributes, ...name }), []);
     });
   });
 
@@ -103,6 +138,17 @@ describe('cef', () => {
       return typeof value === 'string' && heads.some((head) => value.startsWith(head)) ? [] : [key];
     });
   }
+
+  test('keeps to the lengths and types of the dictionary', () => {
+    property((record) => {
+      for (const [key, value] of parseCef(cefFormat.encode(record)).values) {
+        const rule = DICTIONARY.find(([keys]) => keys.test(key))?.[1];
+        assert.ok(rule !== undefined, `${key} is not in the dictionary`);
+        if (typeof rule === 'number') assert.ok(Buffer.byteLength(value) <= rule, `${key} is too long`);
+        else assert.ok(rule(value), `${key}: ${value}`);
+      }
+    });
+  });
 
   test('no value makes a pair, whatever it holds', () => {
     const keysOf = (text: string): string[] => {
@@ -124,7 +170,7 @@ describe('cef', () => {
 });
 
 describe('a megabyte', () => {
-  const big = `${NASTY}${'\u202e😀='.repeat(2 ** 18)}`;
+  const big = `${NASTY}${'\u202e😀='.repeat(2 ** 17)}`;
   const attributes = {
     'verdict.decision.effect': 'deny',
     'verdict.decision.message': big,
