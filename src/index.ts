@@ -27,3 +27,5 @@ export { SpoolLogRecordProcessor, type SpoolProcessorOptions } from './export/sp
 export { loadSigningKey, parsePublicKey, type SigningKey } from './event/signing.ts';
 export { createVerifier } from './event/verify.ts';
 export { reportLines } from './event/verify-report.ts';
+export { FORMATS, formatNamed } from './format/formats.ts';
+export { formattedRecord, type Format, type FormattedRecord, type RecordOrigin } from './format/record.ts';

@@ -81,13 +81,14 @@ export const hostileRecord: fc.Arbitrary<FormattedRecord> = fc
   .record({
     eventName: fc.oneof({ weight: 9, arbitrary: fc.constantFrom<string>(...EVENT_NAMES) }, nastyText),
     severity: fc.constantFrom(0, 1, 9, 10, 13, 17, 21, 24),
+    traced: fc.boolean(),
     fields,
     later,
   })
-  .map(({ eventName, severity, fields: known, later: unknown }) => {
+  .map(({ eventName, severity, traced, fields: known, later: unknown }) => {
     // A key that was left out is not there, rather than undefined.
     const attributes = { ...unknown, ...known } as Event;
-    const [made] = chainOf([{ name: 'hostile', eventName, severity, attributes }]);
+    const [made] = chainOf([{ name: 'hostile', eventName, severity, attributes, traced }]);
     if (made === undefined) throw new Error('no record');
     return made.record;
   });

@@ -22,7 +22,9 @@ export const ORIGIN: RecordOrigin = {
 const STREAM = '019aaaaa-0000-7000-8000-0000000000ff';
 const TRACE = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331', traceFlags: 1 };
 const DIGEST = `sha256:${'ab'.repeat(32)}`;
-const START_NS = 1_795_338_000_123_456_789n;
+/** With a nought in front of its nanoseconds. */
+const START_NS = 1_795_338_000_012_345_678n;
+const TRACED = new Set(['verdict.decision', 'verdict.outcome', 'verdict.approval']);
 
 const uid = (place: number): string => `019aaaaa-0000-7000-8000-${String(place).padStart(12, '0')}`;
 
@@ -284,17 +286,19 @@ export interface Draft {
   readonly eventName: string;
   readonly severity: number;
   readonly attributes: Event;
+  /** Default: whether such an event has a trace. */
+  readonly traced?: boolean;
 }
 
 /** @param drafts need no uid, time or place */
 export function chainOf(drafts: readonly Draft[]): NamedRecord[] {
   let link = firstLink(STREAM);
-  return drafts.map(({ name, eventName, severity, attributes }, index) => {
+  return drafts.map(({ name, eventName, severity, attributes, traced = TRACED.has(eventName) }, index) => {
     const { body, next } = stamp(link, {
       name: eventName,
       severity,
       service: { name: 'mcp-verdict', instanceId: INSTANCE },
-      ...(eventName === 'verdict.decision' || eventName === 'verdict.outcome' ? { trace: TRACE } : {}),
+      ...(traced ? { trace: TRACE } : {}),
       attributes: {
         'log.record.uid': uid(index + 1),
         'verdict.time': eventTime(START_NS + BigInt(index) * 1_000_000_000n).rfc3339,
