@@ -47,7 +47,7 @@ describe(
       await scene.stopProxy();
       await settled(scene, names, MEASURE.timeoutMs);
       const deleting = DESTINATIONS.filter(({ deletesOn }) => deletesOn.includes(401));
-      for (const { name } of deleting) await assertNamed(scene, name, spell);
+      for (const kind of deleting) await assertNamed(scene, kind, spell);
       // Through the collector a replay reaches every destination; what one has already comes twice there.
       for (const { name } of deleting) await assertHealed(scene, name);
       for (const name of names) await assertWhole(scene, name);

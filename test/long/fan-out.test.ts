@@ -64,7 +64,7 @@ describe('each destination alone', options, () => {
           if (!deletes && each.fault !== 400) await scene.arrived({ timeoutMs: MEASURE.timeoutMs });
           await scene.stopProxy();
           await settled(scene, [name], MEASURE.timeoutMs);
-          if (deletes) await assertNamed(scene, name, spell);
+          if (deletes) await assertNamed(scene, kind, spell);
           if (deletes) await assertHealed(scene, name);
           await assertWhole(scene, name);
         });

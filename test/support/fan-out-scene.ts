@@ -7,7 +7,13 @@ import { join } from 'node:path';
 import { newApiKey } from '../../src/identity/api-keys.ts';
 import { runCli, startCli, type Running } from './cli.ts';
 import { eventually, startCollector, type Collector } from './collector.ts';
-import { makeCalls, makeHostileCalls, startUpstream, type Upstream } from './fan-out/calls.ts';
+import {
+  makeCalls,
+  makeHostileCalls,
+  makeSayingCall,
+  startUpstream,
+  type Upstream,
+} from './fan-out/calls.ts';
 import {
   strictVariable,
   type Body,
@@ -43,6 +49,8 @@ export interface FanOut {
   readonly destination: (name: string) => Destination;
   /** Makes so many mixed calls; resolves when all are answered. */
   readonly calls: (count: number) => Promise<void>;
+  /** Makes one call that is allowed and whose arguments hold this text. */
+  readonly say: (text: string) => Promise<void>;
   /** Sends what a hostile agent sends. */
   readonly hostile: () => Promise<void>;
   /** SIGKILL, and a start in its place with its queue. */
@@ -137,9 +145,10 @@ interface Scene extends FanOutOptions {
   readonly env: Readonly<Record<string, string>>;
 }
 
-function traffic({ door, made }: Scene): Pick<FanOut, 'calls' | 'hostile'> {
+function traffic({ door, made }: Scene): Pick<FanOut, 'calls' | 'say' | 'hostile'> {
   return {
     calls: async (count) => void made.push(...(await makeCalls(door, count))),
+    say: async (text) => void made.push(await makeSayingCall(door, text)),
     hostile: async () => void (await makeHostileCalls(door)),
   };
 }

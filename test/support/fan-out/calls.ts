@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { ACCEPTED_ARGUMENTS, INVALID_UTF8, REFUSED_MESSAGES, toolCall } from '../hostile-arguments.ts';
-import { makeMixedCalls, type MadeCall } from '../mixed-calls.ts';
+import { makeMixedCalls, MIXED_CALLS, type MadeCall } from '../mixed-calls.ts';
 import type { Agent } from '../traced-agent.ts';
 
 /** At once; each makes its calls one after the other. */
@@ -58,6 +58,14 @@ export async function makeCalls(door: Door, count: number): Promise<readonly Mad
       throw new Error(`answered otherwise than policy says: ${JSON.stringify(call)}`);
   }
   return made;
+}
+
+/** Makes one call that is allowed and whose arguments say something. */
+export async function makeSayingCall(door: Door, message: string): Promise<MadeCall> {
+  const [allowed] = MIXED_CALLS;
+  if (allowed === undefined) throw new Error('there is no call');
+  const traced = await agentAt(door).call({ tool: allowed.tool, args: { message }, sampled: true });
+  return { ...allowed, sampled: true, ...traced };
 }
 
 /** Sends what a hostile agent sends. @returns how many of them were let through, and how many were not */

@@ -3,6 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { test, type TestContext } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { startFaultFront, type Fault, type FaultFront } from './fault-front.ts';
 
 /** In front of a server that answers with what it was sent. */
@@ -51,6 +52,17 @@ test('a front that hangs keeps a request until it is told otherwise, and then br
   await front.set('pass');
   await hanging;
   assert.equal(await front.send(), '201 /a?b x');
+});
+
+test('a front that dislikes a text refuses what holds it, gzipped as well, and nothing else', async (t) => {
+  const front = await frontOf(t);
+  await front.set({ text: 'poison', status: 400 });
+  const url = `http://127.0.0.1:${front.port}/`;
+  const post = async (body: string | Uint8Array, headers: Record<string, string> = {}): Promise<number> =>
+    (await fetch(url, { method: 'POST', body, headers })).status;
+  assert.equal(await post('some poison'), 400);
+  assert.equal(await post(gzipSync('some poison'), { 'content-encoding': 'gzip' }), 400);
+  assert.equal(await post('some water'), 201);
 });
 
 test('what is down behind the front is a 502', async (t) => {

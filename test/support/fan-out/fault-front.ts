@@ -5,12 +5,20 @@
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
+import { buffer } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
 
 /**
  * `pass` hands on; `refuse` has nobody listen; `hang` takes the request and never answers; `lose` hands on, and breaks
- * off before the answer; a number is the HTTP status that every request gets.
+ * off before the answer; a number is the HTTP status that every request gets; a dislike is the status for requests that
+ * hold a text, plain or gzipped, while all others are handed on.
  */
-export type Fault = 'pass' | 'refuse' | 'hang' | 'lose' | number;
+export type Fault = 'pass' | 'refuse' | 'hang' | 'lose' | number | Dislike;
+
+export interface Dislike {
+  readonly text: string;
+  readonly status: number;
+}
 
 export interface FaultFront {
   readonly port: number;
@@ -30,13 +38,19 @@ export async function startFaultFront(target: number): Promise<FaultFront> {
     seen += 1;
     incoming.on('error', () => {});
     if (fault === 'hang') return;
-    if (typeof fault === 'number') {
-      incoming.resume();
-      response.writeHead(fault, { 'content-type': 'text/plain' }).end(`made up: ${fault}`);
-      return;
-    }
-    passed += 1;
-    handOn(incoming, response, { target, losesAnswer: fault === 'lose' });
+    const present = fault;
+    void buffer(incoming).then(
+      (body) => {
+        const status = statusFor(present, incoming, body);
+        if (status !== undefined) {
+          response.writeHead(status, { 'content-type': 'text/plain' }).end(`made up: ${status}`);
+          return;
+        }
+        passed += 1;
+        handOn(incoming, response, { target, body, losesAnswer: present === 'lose' });
+      },
+      () => response.destroy(),
+    );
   });
   const port = await listen(server, 0);
   return {
@@ -53,10 +67,22 @@ export async function startFaultFront(target: number): Promise<FaultFront> {
   };
 }
 
+/** The status that is made up for a request; undefined for one that is handed on. */
+function statusFor(fault: Fault, { headers }: IncomingMessage, body: Buffer): number | undefined {
+  if (typeof fault === 'number') return fault;
+  if (typeof fault === 'string') return undefined;
+  const plain = headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body;
+  return plain.includes(fault.text) ? fault.status : undefined;
+}
+
 function handOn(
   incoming: IncomingMessage,
   response: ServerResponse,
-  { target, losesAnswer }: { readonly target: number; readonly losesAnswer: boolean },
+  {
+    target,
+    body,
+    losesAnswer,
+  }: { readonly target: number; readonly body: Buffer; readonly losesAnswer: boolean },
 ): void {
   const { method, url: path, headers } = incoming;
   const outgoing = request({ host: '127.0.0.1', port: target, method, path, headers, agent: false });
@@ -75,7 +101,7 @@ function handOn(
     if (response.headersSent) response.destroy();
     else response.writeHead(502).end();
   });
-  incoming.pipe(outgoing);
+  outgoing.end(body);
 }
 
 async function listen(server: Server, port: number): Promise<number> {

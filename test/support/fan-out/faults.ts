@@ -98,10 +98,14 @@ export async function assertWhole(scene: FanOut, name: string): Promise<void> {
 }
 
 /**
- * Asserts that something is missing, that all of it was made while the collector deletes what it cannot deliver, and
- * that `records verify` names it.
+ * Asserts that something is missing, that all of it was made while the collector deletes what it cannot deliver, that the
+ * collector's log and metric tell of it, and that `records verify` names it.
  */
-export async function assertNamed(scene: FanOut, name: string, { fromMs, toMs }: Spell): Promise<void> {
+export async function assertNamed(
+  scene: FanOut,
+  { name, exporter }: DestinationKind,
+  { fromMs, toMs }: Spell,
+): Promise<void> {
   const { missing } = await scene.compare(name);
   assert.notEqual(missing.length, 0, `${name}: nothing was deleted, so this proves nothing`);
   const others = missing.filter((body) => {
@@ -109,6 +113,10 @@ export async function assertNamed(scene: FanOut, name: string, { fromMs, toMs }:
     return ms < fromMs || ms > toMs;
   });
   assert.deepEqual(others, [], `${name} misses what was made while all was well`);
+  const metrics = await (await fetch(scene.collector().metricsEndpoint)).text();
+  const failed = `^otelcol_exporter_send_failed_log_records\\S*\\{.*exporter="${exporter}".*\\} [1-9]`;
+  assert.match(metrics, new RegExp(failed, 'm'));
+  assert.match(scene.collector().output(), /Dropping data/);
   const { code, said } = await scene.verify(name);
   assert.equal(code, 1, said);
   const named = replayCommands(said).reduce(
