@@ -7,7 +7,7 @@
 import { cutText } from '../event/text.ts';
 import { safeJson, units, UNSAFE_ALL } from './safe-text.ts';
 
-/** The same but for the line ends that an extension has escapes for. */
+/** Of what is unsafe all but the line ends, which a value has escapes for. */
 const UNSAFE_IN_VALUE = /[^\P{Cc}\n\r]|[\p{Cf}\p{Zl}\p{Zp}]/u;
 /** ASCII that stands for itself in a value: most of them, worth a short way. */
 const PLAIN = /^[ -<>-[\]-~]*$/;
