@@ -262,8 +262,17 @@ export interface WrapOptions extends CoreOptions {
   readonly signal: AbortSignal;
 }
 
+/** Between an MCP client and its server stdout is the wire: a record there would be a broken message. */
+function checkStdout({ exporters }: WrapOptions): void {
+  const writer = exporters?.find(({ kind }) => kind === 'stdout');
+  if (writer === undefined) return;
+  const detail = `the exporter ${writer.name} writes to stdout, which wrap speaks to the client over: use file, http, syslog or otlp instead`;
+  throw new VerdictError('config_invalid', { detail });
+}
+
 /** Runs `wrap` until the wrapped server has ended. */
 export async function runWrap(options: WrapOptions): Promise<ChildEnd> {
+  checkStdout(options);
   const core = await startCore(options);
   const identity = stdioIdentity(options.agent);
   try {

@@ -2,24 +2,37 @@
  * The form of `exporters` in verdict.yaml, but for `otlp`: an entry whose name is that of a kind is of that kind, any
  * other says its own as `kind`.
  */
+import { EFFECTS, type Effect } from '../event/vocabulary.ts';
 import { BATCHES, type Batch } from '../export/http/http-exporter.ts';
+import { FACILITIES, type Facility } from '../export/syslog/syslog-message.ts';
 import { FORMAT_NAMES } from '../format/formats.ts';
 
 /** Also of cursor files. */
 export const EXPORTER_NAME = '^[a-z0-9_-]{1,64}$';
 export const EXPORTER_NAME_WORDS = 'made of a-z, 0-9, _ and -, at most 64 of them';
 
-export const KINDS = ['file', 'http'] as const;
+/** Of any exporter: only decisions of these effects go to it. */
+export const EFFECTS_SCHEMA = {
+  type: 'array',
+  minItems: 1,
+  uniqueItems: true,
+  items: { enum: EFFECTS },
+} as const;
+
+export const KINDS = ['file', 'http', 'stdout', 'syslog'] as const;
 
 export type Kind = (typeof KINDS)[number];
 
-const format = { enum: FORMAT_NAMES };
+/** Of every kind. */
+const common = {
+  format: { enum: FORMAT_NAMES },
+  required: { type: 'boolean' },
+  effects: EFFECTS_SCHEMA,
+};
 
 const PROPERTIES = {
   file: {
     path: { type: 'string', minLength: 1 },
-    format,
-    required: { type: 'boolean' },
     rotate: {
       type: 'object',
       additionalProperties: false,
@@ -34,8 +47,6 @@ const PROPERTIES = {
   },
   http: {
     url: { type: 'string', minLength: 1 },
-    format,
-    required: { type: 'boolean' },
     batch: { enum: BATCHES },
     headers: { type: 'object', additionalProperties: { type: 'string' } },
     bearer: { type: 'string', minLength: 1 },
@@ -53,16 +64,29 @@ const PROPERTIES = {
     signing_secret: { type: 'string', minLength: 1 },
     insecure: { type: 'boolean' },
   },
+  stdout: {},
+  syslog: {
+    url: { type: 'string', minLength: 1 },
+    facility: { enum: Object.keys(FACILITIES) },
+    timeout: { type: 'string' },
+    certificate: { type: 'string', minLength: 1 },
+    client_certificate: { type: 'string', minLength: 1 },
+    client_key: { type: 'string', minLength: 1 },
+    insecure: { type: 'boolean' },
+  },
 } as const satisfies Record<Kind, object>;
 
-const REQUIRED = { file: ['path'], http: ['url'] } as const satisfies Record<Kind, readonly string[]>;
+const REQUIRED = { file: ['path'], http: ['url'], stdout: [], syslog: ['url'] } as const satisfies Record<
+  Kind,
+  readonly string[]
+>;
 
 function entryOf(kind: Kind) {
   return {
     type: 'object',
     additionalProperties: false,
     required: REQUIRED[kind],
-    properties: { kind: { const: kind }, ...PROPERTIES[kind] },
+    properties: { kind: { const: kind }, ...PROPERTIES[kind], ...common },
   };
 }
 
@@ -82,13 +106,32 @@ export const NAMED_EXPORTER = {
 };
 
 /** After the schema has passed it; `kind` is absent where the name says it. */
-export type DirectEntry = FileEntry | HttpEntry;
+export type DirectEntry = FileEntry | HttpEntry | StdoutEntry | SyslogEntry;
 
-export interface HttpEntry {
-  readonly kind?: 'http';
-  readonly url: string;
+interface CommonEntry {
   readonly format?: string;
   readonly required?: boolean;
+  readonly effects?: readonly Effect[];
+}
+
+export interface StdoutEntry extends CommonEntry {
+  readonly kind?: 'stdout';
+}
+
+export interface SyslogEntry extends CommonEntry {
+  readonly kind?: 'syslog';
+  readonly url: string;
+  readonly facility?: Facility;
+  readonly timeout?: string;
+  readonly certificate?: string;
+  readonly client_certificate?: string;
+  readonly client_key?: string;
+  readonly insecure?: boolean;
+}
+
+export interface HttpEntry extends CommonEntry {
+  readonly kind?: 'http';
+  readonly url: string;
   readonly batch?: Batch;
   readonly headers?: Readonly<Record<string, string>>;
   readonly bearer?: string;
@@ -102,11 +145,9 @@ export interface HttpEntry {
   readonly insecure?: boolean;
 }
 
-export interface FileEntry {
+export interface FileEntry extends CommonEntry {
   readonly kind?: 'file';
   readonly path: string;
-  readonly format?: string;
-  readonly required?: boolean;
   readonly rotate?: {
     readonly max_bytes?: string | number;
     readonly every?: string;

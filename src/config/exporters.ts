@@ -3,11 +3,12 @@ import { resolve } from 'node:path';
 import type { ExporterPlan } from '../export/delivery-message.ts';
 import type { FileSettings, Rotation } from '../export/file/file-exporter.ts';
 import type { OtlpEndpoint } from '../export/honest-otlp.ts';
-import type { DirectEntry, FileEntry, HttpEntry, Kind } from './exporter-schema.ts';
+import type { DirectEntry, FileEntry, HttpEntry, Kind, SyslogEntry } from './exporter-schema.ts';
 import { httpOf } from './http-exporter.ts';
 import { parseBytes, parseDurationMs, timeoutOf } from './quantity.ts';
 import type { ConfigFile, EndpointEntry, OtlpEntry } from './schema.ts';
 import type { Assembly } from './spool.ts';
+import { syslogOf } from './syslog-exporter.ts';
 
 export const ROTATE_BYTES_MIN = 64 * 1024;
 export const ROTATE_BYTES_MAX = 1024 ** 4;
@@ -33,16 +34,20 @@ export function exportersOf(
     if (seen.has(name)) assembly.fault('/exporters', `two exporters have the name ${name}`);
     seen.add(name);
   }
+  const writers = plans.filter(({ kind }) => kind === 'stdout').map(({ name }) => name);
+  if (writers.length > 1)
+    assembly.fault('/exporters', `two exporters write to stdout: ${writers.join(', ')}`);
   return plans.length === 0 ? undefined : plans;
 }
 
 function otlpPlans(otlp: OtlpEntry, assembly: Assembly): ExporterPlan[] {
-  const required = otlp.required ?? true;
-  if (otlp.endpoints === undefined) return [{ name: 'otlp', kind: 'otlp', required }];
+  const { required = true, effects } = otlp;
+  if (otlp.endpoints === undefined) return [{ name: 'otlp', kind: 'otlp', required, effects }];
   return Object.entries(otlp.endpoints).map(([name, entry]) => ({
     name,
     kind: 'otlp',
     required: entry.required ?? required,
+    effects: entry.effects ?? effects,
     endpoint: endpointOf(name, entry, assembly),
   }));
 }
@@ -50,10 +55,17 @@ function otlpPlans(otlp: OtlpEntry, assembly: Assembly): ExporterPlan[] {
 function directPlan(name: string, entry: DirectEntry, assembly: Assembly): ExporterPlan {
   // A name that is no kind has one beside it (exporter-schema.ts).
   const kind = entry.kind ?? (name as Kind);
-  const required = entry.required ?? true;
+  const acknowledges = kind === 'file' || kind === 'http';
+  if (!acknowledges && entry.required === true) {
+    const text = `what is written to ${kind} is acknowledged by nobody, so it cannot be required`;
+    assembly.fault(`/exporters/${name}/required`, text);
+  }
+  const common = { name, required: acknowledges && (entry.required ?? true), effects: entry.effects };
   // The schema has checked that each is of its kind.
-  if (kind === 'http') return { name, kind, required, http: httpOf(name, entry as HttpEntry, assembly) };
-  return { name, kind, required, file: fileOf(name, entry as FileEntry, assembly) };
+  if (kind === 'file') return { ...common, kind, file: fileOf(name, entry as FileEntry, assembly) };
+  if (kind === 'http') return { ...common, kind, http: httpOf(name, entry as HttpEntry, assembly) };
+  if (kind === 'syslog') return { ...common, kind, syslog: syslogOf(name, entry as SyslogEntry, assembly) };
+  return { ...common, kind, stdout: { format: entry.format ?? FORMAT_DEFAULT } };
 }
 
 function fileOf(name: string, entry: FileEntry, assembly: Assembly): FileSettings {

@@ -1,6 +1,8 @@
 /** The form of verdict.yaml, as JSON Schema and as a type. Unknown keys are refused everywhere. */
 
+import type { Effect } from '../event/vocabulary.ts';
 import {
+  EFFECTS_SCHEMA,
   EXPORTER_NAME,
   EXPORTER_NAME_WORDS,
   KIND_EXPORTERS,
@@ -58,6 +60,7 @@ export const CONFIG_SCHEMA = {
           additionalProperties: false,
           properties: {
             required: { type: 'boolean' },
+            effects: EFFECTS_SCHEMA,
             endpoints: {
               type: 'object',
               minProperties: 1,
@@ -70,6 +73,7 @@ export const CONFIG_SCHEMA = {
                 properties: {
                   url: { type: 'string', minLength: 1 },
                   required: { type: 'boolean' },
+                  effects: EFFECTS_SCHEMA,
                   protocol: { enum: ['http/json', 'http/protobuf'] },
                   headers: { type: 'object', additionalProperties: { type: 'string' } },
                   timeout: { type: 'string' },
@@ -138,6 +142,7 @@ export interface ConfigFile {
 
 export interface OtlpEntry {
   readonly required?: boolean;
+  readonly effects?: readonly Effect[];
   /** By name; each has a cursor of its own. */
   readonly endpoints?: Readonly<Record<string, EndpointEntry>>;
 }
@@ -145,6 +150,7 @@ export interface OtlpEntry {
 export interface EndpointEntry {
   readonly url: string;
   readonly required?: boolean;
+  readonly effects?: readonly Effect[];
   readonly protocol?: 'http/json' | 'http/protobuf';
   readonly headers?: Readonly<Record<string, string>>;
   readonly timeout?: string;

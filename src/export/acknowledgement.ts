@@ -48,6 +48,11 @@ export class DeliveryError extends Error {
   }
 }
 
+/** Whether a connection that fails like this may come about by itself, with nobody changing anything. */
+export function isPassing(error: unknown): boolean {
+  return PASSING_CODES.has(codeOf(error));
+}
+
 export interface JudgeOptions {
   /** As people may see it, without credentials. */
   readonly endpoint: string;
@@ -98,7 +103,7 @@ function isSuccess(attempt: Attempt): attempt is Answered {
 function judgeFailure(attempt: Attempt, { endpoint, nowMs, advice }: JudgeOptions): Failure {
   if ('error' in attempt) {
     const text = explainExportError(attempt.error, endpoint, advice);
-    return { kind: 'retry', text, alarm: !PASSING_CODES.has(codeOf(attempt.error)) };
+    return { kind: 'retry', text, alarm: !isPassing(attempt.error) };
   }
   const { status, headers, body, cutOff } = attempt;
   const answer = { code: status, message: '', data: Buffer.from(body).toString() };

@@ -1,5 +1,6 @@
 /** What the main thread and the delivery thread say to each other: plain data only. */
 import type { MessagePort } from 'node:worker_threads';
+import type { Effect } from '../event/vocabulary.ts';
 import type { StreamIdentity } from '../spool/segment.ts';
 import type { Citation, Damage, DurablePosition } from '../spool/position.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
@@ -8,12 +9,16 @@ import type { FileSettings } from './file/file-exporter.ts';
 import type { OtlpEndpoint } from './honest-otlp.ts';
 import type { HttpSettings } from './http/http-exporter.ts';
 import type { PumpStatus } from './pump-options.ts';
+import type { StdoutSettings } from './stdout-exporter.ts';
+import type { SyslogSettings } from './syslog/syslog-exporter.ts';
 
 interface AnyPlan {
   /** Also of its cursor files: `[a-z0-9_-]{1,64}`. */
   readonly name: string;
   /** Records are kept until this one has had them acknowledged. */
   readonly required: boolean;
+  /** Only decisions of these effects are sent, and their approvals; undefined: every record. */
+  readonly effects?: readonly Effect[] | undefined;
 }
 
 export interface OtlpPlan extends AnyPlan {
@@ -32,7 +37,17 @@ export interface HttpPlan extends AnyPlan {
   readonly http: HttpSettings;
 }
 
-export type ExporterPlan = OtlpPlan | FilePlan | HttpPlan;
+export interface StdoutPlan extends AnyPlan {
+  readonly kind: 'stdout';
+  readonly stdout: StdoutSettings;
+}
+
+export interface SyslogPlan extends AnyPlan {
+  readonly kind: 'syslog';
+  readonly syslog: SyslogSettings;
+}
+
+export type ExporterPlan = OtlpPlan | FilePlan | HttpPlan | StdoutPlan | SyslogPlan;
 
 /** A stream that is to be delivered: our own, or one taken over. Announced oldest first. */
 export interface StreamAnnouncement {

@@ -12,6 +12,7 @@ import type {
   ToThread,
 } from './delivery-message.ts';
 import type { Exporter } from './direct-exporter.ts';
+import { selectEffects } from './effects.ts';
 import { BATCH_BYTES_MAX, BATCH_RECORDS_MAX, LINGER_MS } from './pump-options.ts';
 import type { PumpStatus, Sample } from './pump-options.ts';
 import { createPump } from './pump.ts';
@@ -155,6 +156,7 @@ function createArm(exporter: ExporterPlan, options: DeliveryWorkerOptions, share
       lingerMs: LINGER_MS,
       watchdogMs: first.timeoutMs * WATCHDOG_TIMEOUTS,
     },
+    select: exporter.effects && selectEffects(exporter.effects),
     onDamage: (damage) => ask((id) => ({ kind: 'damage', id, damage })),
     onDeadLetter: async (letter) => {
       writeDeadLetter(files, plan.directory, letter);

@@ -6,6 +6,8 @@ import type { Exporter } from './direct-exporter.ts';
 import { createFileExporter } from './file/file-exporter.ts';
 import { createHonestOtlpExporter } from './honest-otlp.ts';
 import { createHttpExporter } from './http/http-exporter.ts';
+import { createStdoutExporter } from './stdout-exporter.ts';
+import { createSyslogExporter } from './syslog/syslog-exporter.ts';
 import { systemTimers } from './timers.ts';
 
 export interface ExporterOptions {
@@ -23,5 +25,7 @@ export interface ExporterOptions {
 export function makeExporter(plan: ExporterPlan, options: ExporterOptions): Exporter {
   if (plan.kind === 'otlp') return createHonestOtlpExporter({ ...options, endpoint: plan.endpoint });
   if (plan.kind === 'http') return createHttpExporter({ ...options, settings: plan.http });
+  if (plan.kind === 'stdout') return createStdoutExporter({ settings: plan.stdout });
+  if (plan.kind === 'syslog') return createSyslogExporter({ settings: plan.syslog });
   return createFileExporter({ ...options, settings: plan.file, nowMs: () => systemTimers.nowMs() });
 }

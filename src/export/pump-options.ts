@@ -42,6 +42,8 @@ export interface PumpOptions {
   readonly random: () => number;
   readonly timers: Timers;
   readonly diagnostics: Diagnostics;
+  /** Whether a record is to be sent; the cursor passes the others. Default: all are. */
+  readonly select?: ((body: string) => boolean) | undefined;
   readonly toLogRecord?: ((body: string) => LogRecordContent) | undefined;
   /** Resolves when the hole is on record: the cursor does not pass it before. */
   readonly onDamage: (damage: Damage) => Promise<void>;

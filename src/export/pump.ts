@@ -173,11 +173,12 @@ class StopAndWait {
   async #deliver({ from, records, damages }: Held): Promise<void> {
     for (const damage of damages) await this.#onRecord(() => this.#options.onDamage(damage));
     if (records.length === 0) this.#passDamage(from);
-    const work = records.length === 0 ? [] : [records];
+    const chosen = await this.#choose(records);
+    const work = chosen.length === 0 ? [] : [chosen];
     while (!this.#over) {
       const [slice] = work;
       const [first] = slice ?? [];
-      if (slice === undefined || first === undefined) return;
+      if (slice === undefined || first === undefined) return this.#passUnchosen(from, records, chosen);
       const judgement = await this.#attempt(slice, from.origin);
       // What is acknowledged after the end is sent once more by whoever comes next.
       if (this.#over) return;
@@ -195,6 +196,25 @@ class StopAndWait {
         if (await this.#setAside(from, first, judgement.text)) work.shift();
       }
     }
+  }
+
+  /** What of a batch this exporter is to send. */
+  async #choose(records: readonly SpooledRecord[]): Promise<readonly SpooledRecord[]> {
+    const { select, timers } = this.#options;
+    if (select === undefined) return records;
+    const chosen = records.filter(({ body }) => select(body));
+    // Nothing to send is nothing to wait for, and a long backlog of that must not hold up the other exporters.
+    if (chosen.length === 0) await new Promise<void>((resolve) => timers.after(0, resolve));
+    return chosen;
+  }
+
+  #passUnchosen(
+    from: SourceStream,
+    records: readonly SpooledRecord[],
+    chosen: readonly SpooledRecord[],
+  ): void {
+    const last = records.at(-1);
+    if (last !== undefined && last !== chosen.at(-1)) this.#pass(from, endOf(last), 1);
   }
 
   async #attempt(records: readonly SpooledRecord[], origin: Origin): Promise<Judgement> {

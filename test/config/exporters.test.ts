@@ -90,6 +90,7 @@ describe('the exporter file', () => {
       name: 'file',
       kind: 'file',
       required: true,
+      effects: undefined,
       file: { path: join(directory, 'logs/a.jsonl'), format: 'json', rotate: undefined },
     });
   });
@@ -192,5 +193,74 @@ describe('the exporter http', () => {
       ['5:9 client_certificate and'],
     ],
     ['a timeout too long', '  http: {url: "https://h/x", timeout: 1h}', ['5:39 must be a time up to 300s']],
+  ]);
+});
+
+describe('the exporters stdout and syslog', () => {
+  test('are never required: nobody acknowledges what is written to them', () => {
+    const found = plans('  stdout: {format: cef}\n  syslog: {url: "tls://logs.example", format: cef}');
+    assert.deepEqual(found, [
+      { name: 'stdout', kind: 'stdout', required: false, effects: undefined, stdout: { format: 'cef' } },
+      {
+        name: 'syslog',
+        kind: 'syslog',
+        required: false,
+        effects: undefined,
+        syslog: {
+          host: 'logs.example',
+          port: 6514,
+          transport: 'tls',
+          format: 'cef',
+          facility: 'local0',
+          timeoutMs: 10_000,
+          certificate: undefined,
+          clientCertificate: undefined,
+          clientKey: undefined,
+        },
+      },
+    ]);
+  });
+
+  test('know an address with its port, IPv6 in brackets', () => {
+    const [plan] = plans('  syslog: {url: "tcp://[::1]:601"}') ?? [];
+    assert.ok(plan?.kind === 'syslog');
+    assert.deepEqual([plan.syslog.host, plan.syslog.port, plan.syslog.transport], ['::1', 601, 'tcp']);
+  });
+
+  refused([
+    ['stdout that is required', '  stdout: {required: true}', ['5:22 what is written to stdout']],
+    [
+      'syslog that is required',
+      '  syslog: {url: "tls://h", required: true}',
+      ['5:38 what is written to syslog'],
+    ],
+    ['stdout twice', '  stdout: {}\n  b: {kind: stdout}', ['5:3 two exporters write to stdout: stdout, b']],
+    ['TCP without a port', '  syslog: {url: "tcp://127.0.0.1"}', ['5:17 must be tls://HOST']],
+    ['a path', '  syslog: {url: "tls://h:1/x"}', ['5:17 must be tls://HOST']],
+    ['another transport', '  syslog: {url: "udp://h:514"}', ['5:17 must be tls://HOST']],
+    ['clear text to another machine', '  syslog: {url: "tcp://h.example:514"}', ['5:17 whoever is between']],
+    ['a facility that is none', '  syslog: {url: "tls://h", facility: local8}', ['5:38 must be one of user']],
+    ['OTLP over syslog', '  syslog: {url: "tls://h", format: otlp-json}', ['5:36 must be json, cef or ocsf']],
+  ]);
+});
+
+describe('effects', () => {
+  test('choose what an exporter of any kind gets', () => {
+    const found = plans(
+      [
+        '  otlp: {effects: [deny], endpoints: {a: {url: "http://127.0.0.1:1"}, b: {url: "http://127.0.0.1:2", effects: [allow]}}}',
+        '  file: {path: x, effects: [deny, require_approval]}',
+      ].join('\n'),
+    );
+    assert.deepEqual(
+      found?.map(({ effects }) => effects),
+      [['deny'], ['allow'], ['deny', 'require_approval']],
+    );
+  });
+
+  refused([
+    ['an effect that is none', '  file: {path: x, effects: [denied]}', ['5:29 must be one of allow, deny']],
+    ['none at all', '  file: {path: x, effects: []}', ['5:28 must not be empty']],
+    ['one twice', '  file: {path: x, effects: [deny, deny]}', ['5:28 must not have the same entry twice']],
   ]);
 });
