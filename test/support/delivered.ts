@@ -89,12 +89,10 @@ export function assertAccounted(delivered: Delivered, reached: ReadonlyMap<strin
 
 /** The bodies that a spool on disk holds, as `records export` gives them. */
 export async function exportedRecords(spool: string): Promise<Readonly<Record<string, unknown>>[]> {
-  return (await exportedBodies(spool)).map((line) => JSON.parse(line) as Record<string, unknown>);
-}
-
-/** The same, byte for byte. */
-export async function exportedBodies(spool: string): Promise<string[]> {
   const { code, stdout, stderr } = await runCli(['records', 'export', '--format', 'json', '--spool', spool]);
   assert.equal(code, 0, stderr);
-  return stdout.split('\n').filter((line) => line !== '');
+  return stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
 }

@@ -27,6 +27,9 @@ export const FAULTS: readonly FaultCase[] = [
   { what: 'answers 400', fault: 400 },
 ];
 
+/** To ask for everything is no small thing. */
+const POLL_INTERVAL_MS = 100;
+
 export interface Measure {
   /** Before the fault, during it, and after it. */
   readonly calls: number;
@@ -140,8 +143,11 @@ export async function assertHealed(scene: FanOut, name: string): Promise<void> {
 export async function settled(scene: FanOut, names: readonly string[], timeoutMs: number): Promise<void> {
   const last = (await scene.recorded()).at(-1)?.text;
   for (const name of names) {
-    const isThere = async (): Promise<true | undefined> =>
-      (await scene.destination(name).read()).some(({ body }) => body === last) || undefined;
+    const isThere = async (): Promise<true | undefined> => {
+      if ((await scene.destination(name).read()).some(({ body }) => body === last)) return true;
+      await wait(POLL_INTERVAL_MS);
+      return undefined;
+    };
     await eventually(isThere, { what: `the last record in ${name}`, timeoutMs });
   }
 }
