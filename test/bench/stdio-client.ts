@@ -7,6 +7,7 @@ import { plainEnvironment } from '../support/cli.ts';
 export interface StdioClient {
   /** Makes one tool call. Rejects where it is not answered as it should. */
   readonly call: () => Promise<void>;
+  readonly pid: number | undefined;
   close(): Promise<void>;
 }
 
@@ -36,6 +37,7 @@ export function startStdioClient(command: string, args: readonly string[]): Stdi
     for (const { reject } of waiting.values()) reject(new Error(`${command} ended`));
   });
   return {
+    pid: child.pid,
     call: () =>
       new Promise((resolve, reject) => {
         last += 1;

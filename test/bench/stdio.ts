@@ -19,7 +19,7 @@ export const stdioSection: Section = {
     ];
     const names = ['durability: sync', 'durability: none', 'direct'];
     const text = await compareCalls(options, {
-      contenders: clients.map(({ call }, index) => ({ name: names[index] ?? '', call })),
+      contenders: clients.map(({ call, pid }, index) => ({ name: names[index] ?? '', call, pid })),
       base: 2,
       callers: [1, 32, 256],
     });
