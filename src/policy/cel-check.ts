@@ -224,6 +224,15 @@ export function walk(
   }
 }
 
+/** The names that an expression looks up, the ones that its macros bind included. */
+export function namesIn(expr: Expr): readonly string[] {
+  const names = new Set<string>();
+  walk(expr, [], ({ exprKind }) => {
+    if (exprKind.case === 'identExpr') names.add(exprKind.value.name.replace(/^\./, ''));
+  });
+  return [...names];
+}
+
 /** What an entry of a list made by `map` or `filter` costs for each entry before it: the engine links them up. */
 const LINKED_COST = 1 / 16;
 

@@ -6,7 +6,7 @@
  */
 import { celEnv, isCelError, isCelList, isCelMap, parse, plan, unparse } from '@bufbuild/cel';
 import type { CelEnv, CelInput, CelValue } from '@bufbuild/cel';
-import { checkNames, iterations, walk } from './cel-check.ts';
+import { checkNames, iterations, namesIn, walk } from './cel-check.ts';
 import type { CelFault, Expr, Overload, Positions } from './cel-check.ts';
 import { CEL_FUNCTIONS } from './cel-functions.ts';
 import { CelLimitError } from './cel-value.ts';
@@ -23,6 +23,8 @@ export const CEL_WORK_MAX = 1_000_000;
 export interface Compiled {
   readonly source: string;
   readonly parsed: ReturnType<typeof parse>;
+  /** What it looks up. */
+  readonly names: readonly string[];
   /** At most, when the largest list or map has so many entries. */
   readonly iterations: (largest: number) => number;
   readonly evaluate: (bindings: Bindings) => unknown;
@@ -37,7 +39,8 @@ export type CompileResult =
 
 /** What a condition is run on. */
 export interface CelVariables {
-  readonly bindings: Bindings;
+  /** Gives the variables of these names; others are left out. May throw. */
+  readonly bind: (names: readonly string[]) => Bindings;
   /** Entries of the largest list or map in them. */
   readonly largest: number;
   /** All keys and values in them. */
@@ -66,7 +69,8 @@ export function compile(source: string): CompileResult {
       return refuse(0, 'the condition is never true or false');
     }
     const evaluate = plan(ENV, parsed.expr);
-    return { ok: true, compiled: { source, parsed, iterations: iterations(parsed.expr), evaluate } };
+    const names = namesIn(parsed.expr);
+    return { ok: true, compiled: { source, parsed, names, iterations: iterations(parsed.expr), evaluate } };
   } catch (error) {
     return { ok: false, faults: [syntaxFault(error)] };
   }
@@ -78,10 +82,11 @@ export function run(compiled: Compiled, variables: CelVariables): RunResult {
   if (needed > variables.iterationsMax) {
     return { ok: false, message: `it would take more than ${variables.iterationsMax} iterations` };
   }
-  meter.left = CEL_WORK_MAX;
-  meter.nodes = variables.nodes;
   try {
-    const value = compiled.evaluate(variables.bindings);
+    const bindings = variables.bind(compiled.names);
+    meter.left = CEL_WORK_MAX;
+    meter.nodes = variables.nodes;
+    const value = compiled.evaluate(bindings);
     if (typeof value === 'boolean') return { ok: true, value };
     if (isCelError(value)) return { ok: false, message: failureWords(value, compiled) };
     return { ok: false, message: 'the condition is neither true nor false' };

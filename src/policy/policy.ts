@@ -82,7 +82,7 @@ export function matchesTarget(target: Target, { method, server, tool }: PolicyRe
 
 /** Rules by what they are about, so that a request meets few that cannot match it. Numbers are positions in `rules`. */
 export interface RuleIndex {
-  /** By `SERVER/TOOL`, for tools that are named in full. */
+  /** Positions in order, each once. By `SERVER/TOOL`, for tools that are named in full. */
   readonly byTool: ReadonlyMap<string, readonly number[]>;
   /** By server, for globs under a server that is named in full. */
   readonly byServer: ReadonlyMap<string, readonly number[]>;
@@ -102,18 +102,23 @@ export function indexRules(rules: readonly Rule[]): RuleIndex {
       return;
     }
     for (const { server, tool } of target.tools) {
-      if (!isLiteral(server)) anyServer.push(position);
-      else if (isLiteral(tool)) append(byTool, `${server}/${tool}`, position);
-      else append(byServer, server, position);
+      if (!isLiteral(server)) append(anyServer, position);
+      else if (isLiteral(tool)) appendTo(byTool, `${server}/${tool}`, position);
+      else appendTo(byServer, server, position);
     }
   });
   return { byTool, byServer, anyServer, methods };
 }
 
-function append(map: Map<string, number[]>, key: string, position: number): void {
+function appendTo(map: Map<string, number[]>, key: string, position: number): void {
   const list = map.get(key);
   if (list === undefined) map.set(key, [position]);
-  else list.push(position);
+  else append(list, position);
+}
+
+/** A rule may have several globs for one server, and is in its list once. */
+function append(list: number[], position: number): void {
+  if (list.at(-1) !== position) list.push(position);
 }
 
 /** The rules that may be about the request, each once, in the order in which they decide. */
@@ -121,11 +126,17 @@ export function candidates(
   { rules, index }: Policy,
   { method, server, tool }: PolicyRequest,
 ): readonly Rule[] {
-  const positions = new Set(index.methods);
+  const lists = [index.methods];
   if (method === 'tools/call' && tool !== undefined) {
-    for (const list of [index.byTool.get(`${server}/${tool}`), index.byServer.get(server), index.anyServer]) {
-      for (const position of list ?? []) positions.add(position);
-    }
+    lists.push(
+      index.byTool.get(`${server}/${tool}`) ?? [],
+      index.byServer.get(server) ?? [],
+      index.anyServer,
+    );
   }
-  return [...positions].toSorted((a, b) => a - b).flatMap((position) => rules[position] ?? []);
+  const filled = lists.filter((list) => list.length > 0);
+  const [first = []] = filled;
+  // Most requests are in one list, which is in order as it is.
+  const positions = filled.length < 2 ? first : [...new Set(filled.flat())].sort((a, b) => a - b);
+  return positions.flatMap((position) => rules[position] ?? []);
 }

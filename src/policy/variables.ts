@@ -13,36 +13,25 @@ export interface VariableLimits {
   readonly iterationsMax: number;
 }
 
-/** The variables of cel-check.ts, filled from a request. Never throws. */
+/**
+ * The variables of cel-check.ts, filled from a request. Arguments are converted at once, because ones over a limit fail
+ * every condition; the others, of which most conditions need none, when a condition names them. Never throws.
+ */
 export function celVariables(request: PolicyRequest, now: Date, limits: VariableLimits): VariablesResult {
-  const { identity } = request;
-  const roles = identity.roles ?? [];
+  const roles = request.identity.roles ?? [];
   const size: CelSize = { largest: roles.length, nodes: roles.length, bytes: 0 };
   try {
     const bindings: Bindings = Object.create(null);
     bindings['args'] = toCelMap(request.args, limits.argumentsBytesMax, size);
-    bindings['tool'] = known({ name: request.tool });
-    bindings['server'] = known({ name: request.server });
-    bindings['identity'] = known({
-      source: identity.source,
-      user: identity.user,
-      // Always there: a caller without roles has none, which is no error.
-      roles,
-      agent: known({ id: identity.agent?.id, name: identity.agent?.name }),
-      key_id: identity.keyId,
-      issuer: identity.issuer,
-    });
-    bindings['request'] = known({
-      method: request.method,
-      uri: request.uri,
-      prompt: request.prompt,
-      transport: request.transport,
-      protocol_version: request.protocolVersion,
-      client_address: request.clientAddress,
-    });
-    bindings['now'] = celTimestamp(now);
     const { largest, nodes } = size;
-    return { ok: true, variables: { bindings, largest, nodes, iterationsMax: limits.iterationsMax } };
+    const bind = (names: readonly string[]): Bindings => {
+      for (const name of names) {
+        const value = bindings[name] ?? variable(name, request, now);
+        if (value !== undefined) bindings[name] = value;
+      }
+      return bindings;
+    };
+    return { ok: true, variables: { bind, largest, nodes, iterationsMax: limits.iterationsMax } };
   } catch (error) {
     return {
       ok: false,
@@ -51,8 +40,45 @@ export function celVariables(request: PolicyRequest, now: Date, limits: Variable
   }
 }
 
+/** Undefined for what is no variable: a name that a macro binds. */
+function variable(name: string, request: PolicyRequest, now: Date): CelInput | undefined {
+  const { identity } = request;
+  switch (name) {
+    case 'tool':
+      return known({ name: request.tool });
+    case 'server':
+      return known({ name: request.server });
+    case 'identity':
+      return known({
+        source: identity.source,
+        user: identity.user,
+        // Always there: a caller without roles has none, which is no error.
+        roles: identity.roles ?? [],
+        agent: known({ id: identity.agent?.id, name: identity.agent?.name }),
+        key_id: identity.keyId,
+        issuer: identity.issuer,
+      });
+    case 'request':
+      return known({
+        method: request.method,
+        uri: request.uri,
+        prompt: request.prompt,
+        transport: request.transport,
+        protocol_version: request.protocolVersion,
+        client_address: request.clientAddress,
+      });
+    case 'now':
+      return celTimestamp(now);
+    default:
+      return undefined;
+  }
+}
+
 function known(members: Readonly<Record<string, CelInput | undefined>>): CelMap {
-  return exactMap(
-    new Map(Object.entries(members).flatMap(([key, value]) => (value === undefined ? [] : [[key, value]]))),
-  );
+  const present = new Map<string, CelInput>();
+  for (const key of Object.keys(members)) {
+    const value = members[key];
+    if (value !== undefined) present.set(key, value);
+  }
+  return exactMap(present);
 }

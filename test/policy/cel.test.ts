@@ -73,6 +73,7 @@ describe('what a condition sees', () => {
     ],
     ['has(identity.issuer) || has(request.uri) || "x" in identity.roles', '{}', 'false'],
     ['request.method == "tools/call" && request.transport == "tcp"', '{}', 'true'],
+    ['.now > timestamp("2020-01-01T00:00:00Z") && .tool.name == tool.name', '{}', 'true'],
     ['now == timestamp("2026-11-22T10:00:00Z") && now.getHours("Europe/Berlin") == 11', '{}', 'true'],
     ['pathUnder(args.path, "/srv")', '{"path": "/srv/../etc"}', 'false'],
     ['pathUnder(args.path, "/srv")', '{"path": "srv/a"}', 'error'],

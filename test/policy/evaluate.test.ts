@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { ANONYMOUS } from '../../src/identity/identity.ts';
 import { evaluate } from '../../src/policy/evaluate.ts';
 import { explainRules } from '../../src/policy/explain.ts';
+import { candidates } from '../../src/policy/policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import type { PolicyRequest } from '../../src/policy/verdict.ts';
 import { jsonArgs, NOW, policyOf, policyText, requestOf } from './support.ts';
@@ -95,6 +96,16 @@ describe('what a rule is about', () => {
       assert.equal(decide(policy, given), verdict);
     });
   }
+
+  test('a rule with two globs for one server is asked once, and in its place', () => {
+    const twice = policyOf(
+      policyText(`  - {id: b, effect: allow, tools: ["git/log*", "git/*", "*/log"]}
+  - {id: a, effect: deny, tools: ["*/log", "git/log"]}
+`),
+    );
+    const ids = candidates(twice, requestOf({ server: 'git', tool: 'log' })).map(({ id }) => id);
+    assert.deepEqual(ids, ['a', 'b']);
+  });
 
   test('a method of the protocol passes unless a rule names it', () => {
     const list = { method: 'tools/list', tool: undefined };
