@@ -10,7 +10,7 @@ import type { Policy } from '../policy/policy.ts';
 import type { Verdict } from '../policy/verdict.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { Metrics, Operation } from '../telemetry/metrics.ts';
-import type { RequestTrace, Tracing } from '../telemetry/tracing.ts';
+import type { RequestTrace, Tracing } from '../telemetry/request-trace.ts';
 import { errorAnswer, toolDenial } from './message/answer.ts';
 import { decisionFields, outcomeFields, rejectionFields, targetOf } from './decision.ts';
 import type { Answer, Direction, Forward, Gate, Governable, Origin } from './gate.ts';

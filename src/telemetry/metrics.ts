@@ -2,7 +2,6 @@
  * Our metrics: durations as the MCP semantic conventions name them, decisions, and what became of the records.
  * Tool names are chosen by whoever is on the other side, so no metric carries one.
  */
-import { createNoopMeter } from '@opentelemetry/api';
 import type { Attributes, Meter } from '@opentelemetry/api';
 import { OTLPMetricExporter as JsonMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http';
 import { OTLPMetricExporter as ProtobufMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto';
@@ -83,10 +82,9 @@ export const LABEL_BYTES_MAX = 128;
 
 /** @throws VerdictError config_invalid when metrics are to be exported and the OTEL_EXPORTER_OTLP_* variables are wrong */
 export function createMetrics(options: MetricsOptions): Metrics {
-  const provider = isExported(options.env, 'METRICS', options.diagnostics)
-    ? createProvider(options)
-    : undefined;
-  const meter = provider?.getMeter(SCOPE_NAME, options.version) ?? createNoopMeter();
+  if (!isExported(options.env, 'METRICS', options.diagnostics)) return UNSEEN;
+  const provider = createProvider(options);
+  const meter = provider.getMeter(SCOPE_NAME, options.version);
   const label = createLabels();
 
   const decisions = meter.createCounter('verdict.decisions', {
@@ -125,13 +123,26 @@ export function createMetrics(options: MetricsOptions): Metrics {
     observeSpool: (read) => observeSpool(meter, read),
     commit: (seconds) => commits.record(seconds),
     async flush(deadlineMs) {
-      if (provider) await beforeDeadline(provider.forceFlush({ timeoutMillis: deadlineMs }), deadlineMs);
+      await beforeDeadline(provider.forceFlush({ timeoutMillis: deadlineMs }), deadlineMs);
     },
     async shutdown(deadlineMs) {
-      if (provider) await beforeDeadline(provider.shutdown({ timeoutMillis: deadlineMs }), deadlineMs);
+      await beforeDeadline(provider.shutdown({ timeoutMillis: deadlineMs }), deadlineMs);
     },
   };
 }
+
+/** Where nobody is shown them: the labels of one call would cost more than all the rest of its metrics. */
+const UNSEEN: Metrics = {
+  decision() {},
+  evaluation() {},
+  serverOperation() {},
+  clientOperation() {},
+  observeDelivery() {},
+  observeSpool() {},
+  commit() {},
+  flush: () => Promise.resolve(),
+  shutdown: () => Promise.resolve(),
+};
 
 function createProvider({ env, resource, diagnostics }: MetricsOptions): MeterProvider {
   const sdk = routeSdkDiagnostics(diagnostics);

@@ -10,7 +10,6 @@ import type { Resource } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import type { SpanProcessor } from '@opentelemetry/sdk-trace';
 import { toAttributes, withoutSecrets } from '../event/fields.ts';
-import type { TraceIds } from '../event/recorder.ts';
 import { cutText } from '../event/text.ts';
 import { SCOPE_NAME, TOOL_NAME_BYTES_MAX } from '../event/vocabulary.ts';
 import type { EventKey, Fields } from '../event/vocabulary.ts';
@@ -22,8 +21,9 @@ import { reportExports } from './export-report.ts';
 import { isExported, readOtlpSettings } from './otlp-settings.ts';
 import { readSampler } from './sampler.ts';
 import { routeSdkDiagnostics } from './sdk-diagnostics.ts';
+import type { SpanEnd, Tracing } from './request-trace.ts';
 import { readRemote, writeHeaders } from './trace-context.ts';
-import type { RemoteContext, TraceHeaders } from './trace-context.ts';
+import { createUnseenTracing } from './unseen-tracing.ts';
 
 export interface TracingOptions {
   /** The process's own: the SDK's exporter reads endpoint, headers, timeout and TLS from it by itself. */
@@ -32,46 +32,6 @@ export interface TracingOptions {
   readonly diagnostics: Diagnostics;
   /** Of mcp-verdict, for the scope. */
   readonly version?: string | undefined;
-}
-
-export interface TraceStart {
-  /** JSON-RPC method. */
-  readonly method: string;
-  /** Tool or prompt; never a URI, which would make each span's name its own. */
-  readonly target?: string | undefined;
-  /** The context in `params._meta` is the parent; one in the HTTP headers that differs is linked. */
-  readonly parents: { readonly meta?: RemoteContext | undefined; readonly http?: RemoteContext | undefined };
-  /** A decision's fields will do: only those that belong on a span are taken, and arguments never are. */
-  readonly attributes?: Fields | undefined;
-}
-
-export interface SpanEnd {
-  /** `error.type`: `tool_error`, a JSON-RPC error code, or a transport's error code. */
-  readonly errorType?: string | undefined;
-  /** By default an error type makes the status an error, but for the codes that say the request was at fault. */
-  readonly status?: 'unset' | 'error' | undefined;
-  readonly attributes?: Fields | undefined;
-}
-
-export interface UpstreamTrace extends TraceHeaders {
-  end(end?: SpanEnd): void;
-}
-
-export interface RequestTrace {
-  /** Of the SERVER span; valid whether or not it is sampled or exported. */
-  readonly ids: TraceIds;
-  /** Puts on the SERVER span what is known by now: the decision, once it has fallen. */
-  note(fields: Fields): void;
-  /** Starts a CLIENT span; its headers go to the upstream. */
-  upstream(attributes?: Fields): UpstreamTrace;
-  end(end?: SpanEnd): void;
-}
-
-export interface Tracing {
-  start(start: TraceStart): RequestTrace;
-  /** Exports what there is, for at most so long. Never rejects. */
-  flush(deadlineMs: number): Promise<void>;
-  shutdown(deadlineMs: number): Promise<void>;
 }
 
 /** What a span may carry; anything else in the fields it is given stays off it. */
@@ -111,12 +71,10 @@ const CALLER_FAULTS = new Set(['-32700', '-32600', '-32601', '-32602', '-32002']
 /** @throws VerdictError config_invalid when spans are to be exported and the OTEL_EXPORTER_OTLP_* variables are wrong */
 export function createTracing(options: TracingOptions): Tracing {
   const { env, resource, diagnostics } = options;
-  const spanProcessors: SpanProcessor[] = [];
-  const exported = isExported(env, 'TRACES', diagnostics);
-  if (exported) spanProcessors.push(createProcessor(env, diagnostics));
-  // Where nobody sees a span, only its ids count.
-  const shown: typeof onSpan = exported ? onSpan : () => ({});
-  const provider = new TracerProvider({ resource, sampler: readSampler(env, diagnostics), spanProcessors });
+  const sampler = readSampler(env, diagnostics);
+  if (!isExported(env, 'TRACES', diagnostics)) return createUnseenTracing(sampler);
+  const spanProcessors = [createProcessor(env, diagnostics)];
+  const provider = new TracerProvider({ resource, sampler, spanProcessors });
   const tracer = provider.getTracer(SCOPE_NAME, options.version);
 
   return {
@@ -131,7 +89,7 @@ export function createTracing(options: TracingOptions): Tracing {
         name,
         {
           kind: SpanKind.SERVER,
-          attributes: shown(common, NOT_ON_SERVER),
+          attributes: onSpan(common, NOT_ON_SERVER),
           links:
             parent !== undefined && ambient !== undefined && differ(parent, ambient)
               ? [{ context: ambient }]
@@ -142,19 +100,22 @@ export function createTracing(options: TracingOptions): Tracing {
       const { traceId, spanId, traceFlags } = span.spanContext();
       return {
         ids: { traceId, spanId, traceFlags },
-        note: (fields) => void span.setAttributes(shown(fields, NOT_ON_SERVER)),
+        note(fields) {
+          // One that is not sampled would throw away what is made here.
+          if (span.isRecording()) span.setAttributes(onSpan(fields, NOT_ON_SERVER));
+        },
         upstream(more = {}) {
           const client = tracer.startSpan(
             name,
-            { kind: SpanKind.CLIENT, attributes: shown({ ...common, ...more }, NOT_ON_CLIENT) },
+            { kind: SpanKind.CLIENT, attributes: onSpan({ ...common, ...more }, NOT_ON_CLIENT) },
             trace.setSpan(context, span),
           );
           return {
             ...writeHeaders(client.spanContext()),
-            end: (end) => finish(client, end, (fields) => shown(fields, NOT_ON_CLIENT)),
+            end: (end) => finish(client, end, NOT_ON_CLIENT),
           };
         },
-        end: (end) => finish(span, end, (fields) => shown(fields, NOT_ON_SERVER)),
+        end: (end) => finish(span, end, NOT_ON_SERVER),
       };
     },
     async flush(deadlineMs) {
@@ -191,14 +152,12 @@ function onSpan(fields: Fields, except: RegExp): ReturnType<typeof toAttributes>
   return toAttributes(Object.fromEntries(kept));
 }
 
-type Shown = (fields: Fields) => ReturnType<typeof toAttributes>;
-
-function finish(span: Span, end: SpanEnd | undefined, shown: Shown): void {
+function finish(span: Span, end: SpanEnd | undefined, except: RegExp): void {
   // The SDK reports a second end as an error of its own; ours come from racing streams, where the first one counts.
   if (!span.isRecording()) return;
   const { errorType, attributes = {} } = end ?? {};
   span.setAttributes(
-    shown({ ...attributes, ...(errorType === undefined ? {} : { 'error.type': errorType }) }),
+    onSpan({ ...attributes, ...(errorType === undefined ? {} : { 'error.type': errorType }) }, except),
   );
   const faulty = errorType !== undefined && !CALLER_FAULTS.has(errorType);
   if ((end?.status ?? (faulty ? 'error' : 'unset')) === 'error')
