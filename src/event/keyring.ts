@@ -68,7 +68,7 @@ export function shortDigest(key: HmacKey, label: string, data: string): string {
 }
 
 function digest(key: HmacKey, label: string, data: string): string {
-  return createHmac('sha256', key.secret).update(`mcp-verdict/${label}\n`).update(data, 'utf8').digest('hex');
+  return createHmac('sha256', key.secret).update(`mcp-verdict/${label}\n${data}`, 'utf8').digest('hex');
 }
 
 function keyBytes(text: string, where: string): Buffer {

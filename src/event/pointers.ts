@@ -41,6 +41,10 @@ export class Pointers {
     else this.#pointers.add(pointer);
   }
 
+  get isEmpty(): boolean {
+    return this.#pointers.size === 0 && !this.#more;
+  }
+
   list(): readonly string[] {
     return this.#more ? [...this.#pointers, WHOLE_POINTER] : [...this.#pointers];
   }

@@ -18,7 +18,7 @@ import type { NameJudgement } from './secret-name.ts';
 import { isCard } from './cards.ts';
 import { hideSecrets } from './secrets.ts';
 import type { TextContext } from './secrets.ts';
-import { shrink } from './shrink.ts';
+import { fits, shrink } from './shrink.ts';
 import { cutText } from './text.ts';
 import { ARRAY_ITEMS_MAX } from './vocabulary.ts';
 import type { Fields } from './vocabulary.ts';
@@ -88,9 +88,12 @@ function describe(args: ReadonlyMap<string, Json>, { level, hmac }: ArgumentOpti
   const named: Fields = { 'verdict.arguments.hmac': digest, 'verdict.arguments.keys': keys };
   if (level === 'keys') return named;
   const hidden = new Pointers();
-  const walk = { conceal, hidden, work: WORK_CHARS_MAX, nearAwsKey: AWS_KEY_ID.test(canonical) };
+  const nearAwsKey = AWS_KEY_ID.test(canonical);
+  const walk: Walk = { conceal, hidden, work: WORK_CHARS_MAX, renamed: false, nearAwsKey };
   const shown = showObject(smallestFirst(args), ROOT, walk);
-  const text = shrink(shown, hidden);
+  // Where nothing was hidden, cut or renamed, what is shown is what was just written for the digest.
+  const whole = hidden.isEmpty && !walk.renamed && fits(canonical);
+  const text = whole ? canonical : shrink(shown, hidden);
   const pointers = hidden.list();
   return {
     ...named,
@@ -107,6 +110,8 @@ interface Walk extends TextContext {
   readonly hidden: Pointers;
   /** Characters that may still be looked through. */
   work: number;
+  /** Whether a member is not shown by its own name. */
+  renamed: boolean;
 }
 
 interface Place {
@@ -151,6 +156,7 @@ function showObject(object: ReadonlyMap<string, Json>, place: Place, walk: Walk)
       break;
     }
     const name = shownName(key, walk.conceal);
+    if (name !== key) walk.renamed = true;
     const member = inside(at, name);
     // Two names may look the same once they are cut or hidden; then the first is shown.
     if (shown.has(name)) walk.hidden.add(member.path);
@@ -235,14 +241,14 @@ function concealed(text: string, window: string, { place, walk }: { place: Place
   if (parsed === undefined) return hideSecrets(window, walk);
   if ('refused' in parsed) return `[redacted:${parsed.refused}]`;
   // Its own list: what is hidden inside is told by the pointer to this string.
-  const inner: Walk = { ...walk, hidden: new Pointers() };
+  const inner: Walk = { ...walk, hidden: new Pointers(), renamed: false };
   const shown = show(
     parsed.value,
     { path: { up: undefined, name: 'json' }, depth: place.depth + 1, embedded: place.embedded + 1 },
     inner,
   );
   walk.work = inner.work;
-  return inner.hidden.list().length > 0 ? canonicalJson(shown) : text;
+  return inner.hidden.isEmpty && !inner.renamed ? text : canonicalJson(shown);
 }
 
 function showNumber(number: JsonNumber, place: Place, walk: Walk): Json {

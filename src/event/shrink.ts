@@ -19,12 +19,17 @@ const REST_BYTES_MIN = 64;
  */
 export function shrink(args: ReadonlyMap<string, Json>, cut: Pointers): string {
   const text = canonicalJson(args);
-  if (Buffer.byteLength(text) <= ARGUMENTS_BYTES_MAX) return text;
+  if (fits(text)) return text;
   const bytesMax = sizeWith(args, STRING_BYTES_LEAST) > ARGUMENTS_BYTES_MAX ? undefined : fittingBytes(args);
   const short = shorten(args, undefined, { bytesMax: bytesMax ?? STRING_BYTES_LEAST, cut });
   return canonicalJson(
     bytesMax === undefined ? prune(short, ARGUMENTS_BYTES_MAX, { path: undefined, cut }) : short,
   );
+}
+
+/** Whether canonical JSON of arguments needs no shrinking. */
+export function fits(text: string): boolean {
+  return Buffer.byteLength(text) <= ARGUMENTS_BYTES_MAX;
 }
 
 function fittingBytes(args: Json): number {

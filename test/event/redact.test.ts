@@ -114,6 +114,12 @@ const cases: [name: string, args: unknown, expected: unknown, hidden: string[]][
   ],
   ['JSON in a string', { b: '{"a":1,"password":"x"}' }, { b: '{"a":1,"password":"[redacted]"}' }, ['/b']],
   [
+    'a secret as a name in JSON in a string',
+    { b: '{"AKIAIOSFODNN7EXAMPLE":1}' },
+    { b: '{"[redacted:aws]":1}' },
+    ['/b'],
+  ],
+  [
     'JSON in a string without secrets as it was written',
     { b: ' {"b": 1.0, "a": 2} ' },
     { b: ' {"b": 1.0, "a": 2} ' },
@@ -331,5 +337,26 @@ test('whatever the arguments, what is shown is JSON within 16 KiB, and the field
         assert.ok(Buffer.byteLength(JSON.stringify(fields)) < 65_536);
       },
     ),
+  );
+});
+
+test('where nothing is hidden, what is shown holds no secret, wherever one may stand', () => {
+  const word = fc.oneof(fc.string(), fc.constantFrom(JWT, 'AKIAIOSFODNN7EXAMPLE', `token=${SECRET}`));
+  const { value } = fc.letrec<{ value: unknown }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 3 },
+      word,
+      fc.integer(),
+      fc.array(tie('value'), { maxLength: 3 }),
+      fc.dictionary(word, tie('value'), { maxKeys: 3 }),
+      tie('value').map((inner) => JSON.stringify(inner)),
+    ),
+  }));
+  fc.assert(
+    fc.property(fc.dictionary(word, value, { maxKeys: 4 }), (args) => {
+      const fields = describe(args);
+      const said = fields['gen_ai.tool.call.arguments'] ?? assert.fail('nothing is shown');
+      for (const secret of [JWT, 'AKIAIOSFODNN7EXAMPLE', SECRET]) assert.ok(!said.includes(secret), said);
+    }),
   );
 });
