@@ -83,7 +83,7 @@ async function startCore(options: CoreOptions): Promise<Core> {
   });
   const guarded = guardFloods(gate, {
     nowMs: Date.now,
-    fullness: () => (records.reading()?.size.bytes ?? 0) / options.spool.bytesMax,
+    fullness: () => records.bytes() / options.spool.bytesMax,
   });
   const floods = setInterval(() => guarded.flush(), FLOOD_INTERVAL_MS).unref();
   const lifecycle = (state: LifecycleState, facts: Fields = {}): void => {

@@ -46,11 +46,12 @@ export function canonicalJson(value: Json): string {
 export function canonicalEvent(event: Event): string {
   const members = Object.keys(event)
     .sort()
-    .map((key) => `${quote(key)}:${flat(event[key])}`);
+    .map((key) => `${quote(key)}:${canonicalScalar(event[key])}`);
   return `{${members.join(',')}}`;
 }
 
-function flat(value: Scalar | undefined): string {
+/** What `canonicalEvent` writes for the value of one member. */
+export function canonicalScalar(value: Scalar | undefined): string {
   if (typeof value === 'string') return quote(value);
   if (typeof value === 'object') return `[${value.map(quote).join(',')}]`;
   return JSON.stringify(value) ?? 'null';

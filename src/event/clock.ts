@@ -53,14 +53,19 @@ export function createNow(
   };
 }
 
+/** The last second that was written: thousands of times fall into one, and a calendar is slow. */
+let written = { seconds: Number.NaN, text: '' };
+
 /** @param ns nanoseconds since the Unix epoch */
 export function eventTime(ns: bigint): EventTime {
   const seconds = Number(ns / NS_PER_SECOND);
   const nanoseconds = Number(ns % NS_PER_SECOND);
-  const whole = new Date(seconds * 1000).toISOString().slice(0, -'.000Z'.length);
+  if (seconds !== written.seconds) {
+    written = { seconds, text: new Date(seconds * 1000).toISOString().slice(0, -'.000Z'.length) };
+  }
   return {
     hrTime: [seconds, nanoseconds],
-    rfc3339: `${whole}.${String(nanoseconds).padStart(9, '0')}Z`,
+    rfc3339: `${written.text}.${String(nanoseconds).padStart(9, '0')}Z`,
   };
 }
 

@@ -49,11 +49,16 @@ const EXACT: ReadonlySet<EventKey> = new Set<EventKey>([
   'verdict.gap.last_hash',
 ]);
 
+/** Another text on each record: to remember it would only drive out those that come again. */
+const UNIQUE: ReadonlySet<EventKey> = new Set<EventKey>(['jsonrpc.request.id']);
+
 interface Attribute {
   readonly type: (typeof KEYS)[number]['type'];
   readonly bytesMax: number;
   /** Whether secrets are to be looked for in it. */
   readonly free: boolean;
+  /** Whether the same text is to be expected again. */
+  readonly recurs: boolean;
 }
 
 const ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map(
@@ -63,6 +68,7 @@ const ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map(
       type: row.type,
       bytesMax: 'bytesMax' in row ? row.bytesMax : STRING_BYTES_MAX,
       free: !('values' in row) && !EXACT.has(row.key),
+      recurs: !UNIQUE.has(row.key),
     },
   ]),
 );
@@ -75,13 +81,18 @@ const ATTRIBUTES: ReadonlyMap<string, Attribute> = new Map(
  * type than its row says, and an integer that a double cannot hold exactly: a clamped number would be a false one.
  */
 export function toAttributes(fields: Fields): Event {
-  const attributes: [string, Scalar][] = [];
-  for (const [key, value] of Object.entries(fields)) {
+  // A plain loop into an object: each record comes this way, and lists of pairs cost more than all the rest.
+  // Only keys of the vocabulary are assigned, so none of them is `__proto__`.
+  const attributes: Record<string, Scalar> = {};
+  const given: Readonly<Record<string, unknown>> = fields;
+  for (const key of Object.keys(given)) {
+    const value = given[key];
+    if (value === undefined) continue;
     const attribute = ATTRIBUTES.get(key);
     const fit = attribute && fitting(value, attribute);
-    if (fit !== undefined) attributes.push([key, fit]);
+    if (fit !== undefined) attributes[key] = fit;
   }
-  return Object.fromEntries(attributes);
+  return attributes;
 }
 
 function fitting(value: unknown, attribute: Attribute): Scalar | undefined {
@@ -100,9 +111,11 @@ function fitting(value: unknown, attribute: Attribute): Scalar | undefined {
   }
 }
 
-function fittingText(text: string, { bytesMax, free }: Attribute): string {
+function fittingText(text: string, { bytesMax, free, recurs }: Attribute): string {
+  if (!free) return cutText(text, bytesMax).text;
   // As much again as is shown is looked through, so that a secret across the cut is seen whole.
-  return cutText(free ? withoutSecrets(text.slice(0, 2 * bytesMax)) : text, bytesMax).text;
+  const window = text.slice(0, 2 * bytesMax);
+  return cutText(recurs ? withoutSecrets(window) : hideSecrets(window), bytesMax).text;
 }
 
 /** Texts that hold no secret: the names, versions and sentences of a process are few, and looking costs more. */

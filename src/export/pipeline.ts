@@ -57,7 +57,13 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   const batch = createBatchProcessor(options, count);
   const stamping = createStampingProcessor({ service, streamId, next: batch });
   const clock = createEventClock(options.now);
-  const emitter = createRecordEmitter({ resource, version: service.version, processor: stamping, clock });
+  const emitter = createRecordEmitter({
+    resource,
+    version: service.version,
+    processor: stamping,
+    clock,
+    eventAs: 'attributes',
+  });
   let flushing = Promise.resolve();
   let ending: Promise<Delivery> | undefined;
 

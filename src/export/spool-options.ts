@@ -52,6 +52,8 @@ export interface Spool {
   settled(): Promise<void>;
   position(): DurablePosition;
   status(): SpoolStatus;
+  /** Bytes that it takes, as they were last measured. */
+  bytes(): number;
   /** Files that exporters write to are opened anew. */
   reopen(): void;
   /** Signs, delivers for at most so long, seals. What waits stays for whoever starts next. Never rejects. */

@@ -31,7 +31,8 @@ export async function openSpoolPipeline(options: SpoolPipelineOptions): Promise<
     clock,
     lifecycle: false,
   });
-  const emitter = createRecordEmitter({ resource, version: service.version, processor, clock });
+  const { version } = service;
+  const emitter = createRecordEmitter({ resource, version, processor, clock, eventAs: 'body' });
   return {
     spool: processor.spool,
     emit(draft) {

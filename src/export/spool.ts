@@ -203,6 +203,10 @@ class OpenSpool implements Spool {
     this.#delivery?.reopen();
   }
 
+  bytes(): number {
+    return this.#size.bytes;
+  }
+
   async stop(deadlineMs: number): Promise<Waiting> {
     const writer = this.#open();
     const endMs = performance.now() + deadlineMs;

@@ -17,21 +17,40 @@ const SCOPE = 'otel.scope.name';
 /** Reads a record; uid and time are made where it has none. */
 export function createRecordReader(service: Service, clock: EventClock = createEventClock()) {
   return function readRecord(record: ReadWriteLogRecord): Unstamped {
-    const attributes: Record<string, Scalar> = {};
-    for (const [key, value] of Object.entries(record.attributes)) {
-      if (value !== undefined && value !== null) attributes[key] = scalar(value);
-    }
-    if (record.body !== undefined && record.body !== null) attributes[ORIGINAL] = scalar(record.body);
-    const scope = record.instrumentationScope.name;
-    if (scope !== SCOPE_NAME) attributes[SCOPE] = scope;
     return {
       name: record.eventName ?? UNNAMED,
       severity: record.severityNumber ?? 0,
       trace: record.spanContext,
       service,
-      attributes: placed(attributes, record, clock),
+      attributes: eventOf(record) ?? placed(readAttributes(record), record, clock),
     };
   };
+}
+
+/**
+ * The event of a record of ours, which comes as the body (record-emitter.ts) and needs no reading: it was made for
+ * this. Undefined for others; anybody may call a scope as we do.
+ */
+function eventOf({ instrumentationScope, attributes, body }: ReadWriteLogRecord): Event | undefined {
+  if (instrumentationScope.name !== SCOPE_NAME || !isEvent(body)) return undefined;
+  const isWhole = body['log.record.uid'] !== undefined && body['verdict.time'] !== undefined;
+  return isWhole && Object.keys(attributes).length === 0 ? body : undefined;
+}
+
+function isEvent(value: AnyValue): value is Event {
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.getPrototypeOf(value) === Object.prototype && Object.values(value).every(isScalar);
+}
+
+function readAttributes(record: ReadWriteLogRecord): Record<string, Scalar> {
+  const attributes: Record<string, Scalar> = {};
+  for (const [key, value] of Object.entries(record.attributes)) {
+    if (value !== undefined && value !== null) attributes[key] = scalar(value);
+  }
+  if (record.body !== undefined && record.body !== null) attributes[ORIGINAL] = scalar(record.body);
+  const scope = record.instrumentationScope.name;
+  if (scope !== SCOPE_NAME) attributes[SCOPE] = scope;
+  return attributes;
 }
 
 /** With a uid and a time; a time that the record brings along is kept. */
@@ -47,13 +66,18 @@ function placed(attributes: Record<string, Scalar>, record: ReadWriteLogRecord, 
 
 /** What is no scalar is kept as its JSON text: nothing is dropped because of its form. */
 function scalar(value: AnyValue): Scalar {
-  if (typeof value === 'string' || typeof value === 'boolean') return value;
-  if (typeof value === 'number') return Number.isFinite(value) ? value : String(value);
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value;
+  if (isScalar(value)) return value;
+  if (typeof value === 'number') return String(value);
   try {
     return JSON.stringify(value) ?? String(value);
   } catch {
     // Circular, or nested beyond what the engine can walk.
     return Object.prototype.toString.call(value);
   }
+}
+
+function isScalar(value: AnyValue): value is Scalar {
+  if (typeof value === 'string' || typeof value === 'boolean') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }

@@ -46,6 +46,8 @@ export interface Records extends Recorder {
   reading(): SpoolReading | undefined;
   /** Files that exporters write to may have been moved away: they are opened anew. */
   reopen(): void;
+  /** Bytes that are spooled; asked for each call, and so told without all the rest of a reading. */
+  bytes(): number;
   stop(deadlineMs: number): Promise<Farewell>;
 }
 
@@ -75,6 +77,7 @@ function unspooled(options: RecordsOptions): Records {
     recorded: (uid) => pipeline.recorded(uid),
     reading: () => undefined,
     reopen: () => {},
+    bytes: () => 0,
     async stop(deadlineMs) {
       const { emitted, delivered, lost } = await pipeline.shutdown(deadlineMs);
       const losses = Object.entries(lost).filter(([, count]) => count > 0);
@@ -110,6 +113,7 @@ async function spooled(options: RecordsOptions): Promise<Records> {
     recorded: (uid) => pipeline.recorded(uid),
     reading: () => pipeline.spool.status(),
     reopen: () => pipeline.spool.reopen(),
+    bytes: () => pipeline.spool.bytes(),
     async stop(deadlineMs) {
       const { waiting } = await pipeline.stop(deadlineMs);
       const { writer, exporters: pumps } = pipeline.spool.status();

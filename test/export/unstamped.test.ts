@@ -49,6 +49,26 @@ describe('a record of another program', () => {
     assert.deepEqual(attributes, given);
   });
 
+  test('is taken for an event of ours only where it is one whole', () => {
+    const event = {
+      'log.record.uid': 'mine',
+      'verdict.time': '2026-01-01T00:00:00.000000000Z',
+      'server.port': 1,
+    };
+    assert.deepEqual(read({ eventName: 'x', body: event }, 'mcp-verdict').attributes, event);
+    const others: [LogRecord, scope: string][] = [
+      [{ body: event }, 'their-app'],
+      [{ body: { ...event, nested: { a: 1 } } }, 'mcp-verdict'],
+      [{ body: { 'log.record.uid': 'mine' } }, 'mcp-verdict'],
+      [{ body: event, attributes: { beside: 'it' } }, 'mcp-verdict'],
+    ];
+    for (const [record, scope] of others) {
+      const { attributes } = read({ eventName: 'x', ...record }, scope);
+      assert.deepEqual(attributes['log.record.original'], JSON.stringify(record.body));
+      assert.equal(attributes['beside'], record.attributes?.['beside']);
+    }
+  });
+
   for (const [what, value, kept] of [
     ['a string', 'a', 'a'],
     ['false', false, false],
