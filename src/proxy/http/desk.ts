@@ -40,6 +40,8 @@ export interface Visit {
   faulty: boolean;
   /** Set for a stream that has no end of its own. */
   openEnded: boolean;
+  /** Set once all of the answer has been handed over to be sent. */
+  answered: boolean;
   /** Resolves when the answer is sent, or given up. */
   done: Promise<void>;
 }
@@ -55,22 +57,42 @@ export function serve(desk: HttpDesk, request: IncomingMessage, client: ServerRe
     caller: undefined,
     faulty: false,
     openEnded: false,
+    answered: false,
     done: Promise.resolve(),
   };
-  const gone: GiveUp = 'client_closed';
-  client.on('close', () => {
-    if (!client.writableFinished) controller.abort(gone);
+  const closed = new Promise<void>((resolve) => {
+    client.on('close', () => {
+      if (!client.writableFinished) giveUpVisit(visit, 'client_closed');
+      resolve();
+    });
   });
   // A close follows, which says all there is to say.
   client.on('error', () => {});
   desk.open.add(visit);
-  visit.done = handle(desk, visit)
-    .catch((error: unknown) => {
-      desk.relay.throttle.say('error', 'inside', `an HTTP request failed inside the proxy: ${String(error)}`);
-      client.destroy();
-    })
-    .then(() => taken(visit))
-    .finally(() => leave(desk, visit));
+  visit.done = attend(desk, visit, closed);
+}
+
+/** Ends a visit before its end. */
+export function giveUpVisit({ controller, client, answered }: Visit, reason: GiveUp): void {
+  controller.abort(reason);
+  // Before, whoever is at work on the answer hears the signal.
+  if (answered) client.destroy();
+}
+
+/** @param closed when the client has been sent all of its answer, or has lost its connection */
+async function attend(desk: HttpDesk, visit: Visit, closed: Promise<void>): Promise<void> {
+  const { client, controller } = visit;
+  try {
+    await handle(desk, visit);
+  } catch (error) {
+    desk.relay.throttle.say('error', 'inside', `an HTTP request failed inside the proxy: ${String(error)}`);
+    client.destroy();
+  }
+  visit.answered = true;
+  if (controller.signal.aborted) client.destroy();
+  // One that never got its turn on a connection says nothing when it is destroyed.
+  if (!client.destroyed) await closed;
+  leave(desk, visit);
 }
 
 /** @returns false where the caller has its share of requests open already */
@@ -88,21 +110,6 @@ function leave({ open, callers }: HttpDesk, visit: Visit): void {
   const count = (callers.get(visit.caller) ?? 0) - 1;
   if (count > 0) callers.set(visit.caller, count);
   else callers.delete(visit.caller);
-}
-
-/** Resolves when the client has been sent all of its answer, or has lost its connection. */
-function taken({ client, controller }: Visit): Promise<void> {
-  const { signal } = controller;
-  return new Promise((resolve) => {
-    if (signal.aborted) client.destroy();
-    if (client.writableFinished || client.destroyed) {
-      resolve();
-      return;
-    }
-    signal.addEventListener('abort', () => client.destroy());
-    client.once('finish', resolve);
-    client.once('close', resolve);
-  });
 }
 
 async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
@@ -255,7 +262,7 @@ async function readMessage(desk: HttpDesk, request: IncomingMessage): Promise<Re
     ok: false,
     refusal: { ...refusal, id: null },
   });
-  const coding = request.headers['content-encoding'] ?? 'identity';
+  const [coding = 'identity'] = headerValues(request.rawHeaders, 'content-encoding');
   if (coding.toLowerCase() !== 'identity') {
     return refused({
       code: 'parse_json',

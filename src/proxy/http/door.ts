@@ -9,7 +9,7 @@ import type { Authentication } from '../../identity/identity.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
 import { createThrottle } from '../../telemetry/throttle.ts';
 import type { Gate } from '../gate.ts';
-import { serve, type HttpDesk } from './desk.ts';
+import { giveUpVisit, serve, type HttpDesk } from './desk.ts';
 import type { GiveUp } from './exchange.ts';
 import { httpLimits, type HttpLimits } from './limits.ts';
 import { createUpstreamClient, errorCode, type HttpUpstream } from './upstream.ts';
@@ -137,9 +137,9 @@ const GIVE_UP_MS = 1_000;
 /** Waits for what is open, as far as it has an end of its own and the deadline allows. */
 async function finish(desk: HttpDesk, deadlineMs: number): Promise<void> {
   const reason: GiveUp = 'shutdown';
-  for (const visit of desk.open) if (visit.openEnded) visit.controller.abort(reason);
+  for (const visit of desk.open) if (visit.openEnded) giveUpVisit(visit, reason);
   await atMost(deadlineMs, allDone(desk));
-  for (const visit of desk.open) visit.controller.abort(reason);
+  for (const visit of desk.open) giveUpVisit(visit, reason);
   await atMost(GIVE_UP_MS, allDone(desk));
 }
 

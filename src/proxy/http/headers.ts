@@ -53,17 +53,24 @@ export const ANSWER_SAFETY: Headers = {
 /** All values of one field, in order. @param name in lower case */
 export function headerValues(rawHeaders: readonly string[], name: string): string[] {
   const values: string[] = [];
-  for (const [key, value] of pairs(rawHeaders)) if (key === name) values.push(value);
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const key = rawHeaders[index] ?? '';
+    // Asked a dozen times of each request, so a name is only read as lower case where it can be the one.
+    if (key.length === name.length && key.toLowerCase() === name) values.push(rawHeaders[index + 1] ?? '');
+  }
   return values;
 }
 
 /** The first field that stands twice and must not: the ones of SINGLE and every `mcp-*`. */
 export function duplicatedHeader(rawHeaders: readonly string[]): string | undefined {
   const seen = new Set<string>();
-  for (const [name] of pairs(rawHeaders)) {
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] ?? '').toLowerCase();
+    const isMcp = name.startsWith('mcp-');
+    if (!isMcp && !SINGLE.has(name)) continue;
     // As a server reads it that makes a variable of it.
-    const read = name.startsWith('mcp-') ? name.replaceAll('_', '-') : name;
-    if (seen.has(read) && (SINGLE.has(read) || read.startsWith('mcp-'))) return name;
+    const read = isMcp ? name.replaceAll('_', '-') : name;
+    if (seen.has(read)) return name;
     seen.add(read);
   }
   return undefined;
@@ -76,8 +83,10 @@ export function upstreamHeaders(
   trace: TraceHeaders | undefined,
 ): Record<string, string> {
   const headers: Record<string, string> = {};
-  for (const [name, value] of pairs(rawHeaders)) {
+  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
+    const name = (rawHeaders[index] ?? '').toLowerCase();
     if (!TO_UPSTREAM.has(name) && !MCP.test(name)) continue;
+    const value = rawHeaders[index + 1] ?? '';
     const before = headers[name];
     headers[name] = before === undefined ? value : `${before}, ${value}`;
   }
@@ -143,15 +152,11 @@ function withOurs(headers: Record<string, string>, added: Headers, trace: TraceH
     headers['traceparent'] = trace.traceparent;
     if (trace.tracestate !== undefined && trace.tracestate !== '') headers['tracestate'] = trace.tracestate;
   }
-  for (const [name, value] of Object.entries(added)) headers[name.toLowerCase()] = value;
-  for (const name of OURS) delete headers[name];
+  for (const [key, value] of Object.entries(added)) {
+    const name = key.toLowerCase();
+    if (!OURS.has(name)) headers[name] = value;
+  }
   // What is compressed cannot be looked into.
   headers['accept-encoding'] = 'identity';
   return headers;
-}
-
-function* pairs(rawHeaders: readonly string[]): Generator<[name: string, value: string]> {
-  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    yield [(rawHeaders[index] ?? '').toLowerCase(), rawHeaders[index + 1] ?? ''];
-  }
 }

@@ -2,6 +2,7 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Socket } from 'node:net';
+import { urlToHttpOptions } from 'node:url';
 
 /** One MCP server behind us. */
 export interface HttpUpstream {
@@ -64,6 +65,18 @@ interface Agents {
   readonly https: https.Agent;
 }
 
+/** Where requests to an upstream go, read from its URL once: node:http would do so for each of them. */
+const targets = new WeakMap<HttpUpstream, http.RequestOptions>();
+
+function targetOf(upstream: HttpUpstream): http.RequestOptions {
+  const known = targets.get(upstream);
+  if (known !== undefined) return known;
+  const { protocol, hostname, port, path, auth } = urlToHttpOptions(upstream.url);
+  const target = { protocol, hostname, port, path, auth };
+  targets.set(upstream, target);
+  return target;
+}
+
 function send(request: UpstreamRequest, agents: Agents, connectTimeoutMs: number): Promise<UpstreamResult> {
   const { upstream, method, headers, body, signal } = request;
   const secure = upstream.url.protocol === 'https:';
@@ -73,13 +86,17 @@ function send(request: UpstreamRequest, agents: Agents, connectTimeoutMs: number
       resolve({ ok: false, code: errorCode(error), connected: connection.connected });
     };
     try {
+      if (signal.aborted) throw abortError(signal);
       const options: https.RequestOptions = {
+        ...targetOf(upstream),
         method,
         headers: body === undefined ? headers : { ...headers, ...JSON_BODY, 'content-length': body.length },
         agent: secure ? agents.https : agents.http,
-        signal,
       };
-      const outgoing = (secure ? https : http).request(upstream.url, options);
+      const outgoing = (secure ? https : http).request(options);
+      // The option of that name would do the same, at a cost that shows on each call: it watches for the end of the
+      // request to stop listening, and this signal ends with the request.
+      signal.addEventListener('abort', () => outgoing.destroy(abortError(signal)), { once: true });
       // Stays for good: after the answer has begun, a broken connection is reported there and here.
       outgoing.on('error', failed);
       outgoing.on('response', (response) => resolve({ ok: true, response }));
@@ -99,6 +116,10 @@ function send(request: UpstreamRequest, agents: Agents, connectTimeoutMs: number
       failed(error);
     }
   });
+}
+
+function abortError({ reason }: AbortSignal): Error {
+  return Object.assign(new Error('given up', { cause: reason }), { code: 'ABORT_ERR' });
 }
 
 interface ConnectWatch {
