@@ -44,7 +44,7 @@ describe('all destinations', { skip: skipWithoutDestinations(), timeout: TIMEOUT
       await scene.destination(dead).front.set('refuse');
       await scene.calls(300);
       // Far less than any retry of the dead one takes in the end, and not one record less.
-      await scene.arrived({ names: living, timeoutMs: 10_000 });
+      await scene.arrived({ names: living, timeoutMs: 20_000 });
       assert.deepEqual((await scene.destination(dead).read()).length, 0);
       await scene.destination(dead).front.set('pass');
       await scene.arrived({ timeoutMs: 90_000 });
