@@ -10,9 +10,9 @@ import { toAttributes } from '../event/fields.ts';
 import { newApiKey } from '../identity/api-keys.ts';
 import { startServe, type Serving } from '../service.ts';
 import type { Farewell } from '../service/records.ts';
-import { runAgent, runHostileAgent, type AgentTarget } from './demo-agent.ts';
+import type { AgentTarget } from './demo-agent.ts';
 import { DEMO_POLICY, demoConfig, demoKeys } from './demo-files.ts';
-import { startDemoServer, type DemoServer } from './demo-server.ts';
+import type { DemoServer } from './demo-server.ts';
 import { painter, renderRecord, type Paint } from './demo-view.ts';
 import { diagnosticsFor, stopSignal } from './process.ts';
 import { batchesOf } from './records-batch.ts';
@@ -59,6 +59,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   });
   const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-demo-'));
   const stop = stopSignal();
+  // What only the demo needs is loaded with it: an MCP server and client are 10 MB in every other verb.
+  const { startDemoServer } = await import('./demo-server.ts');
   const server = await startDemoServer();
   try {
     const stage = await setStage(io, { directory, server, logLevel: values['log-level'] });
@@ -109,6 +111,7 @@ async function act({ io, paint, serving, target }: Stage): Promise<void> {
       `with ${serving.policy.rules.length} rules: deny beats approval beats allow, and what no rule allows is denied.\n`,
   );
   heading('An agent with a key, over the MCP SDK');
+  const { runAgent, runHostileAgent } = await import('./demo-agent.ts');
   await runAgent(target);
   heading('A hostile agent, which writes its own bytes');
   await runHostileAgent(target);

@@ -262,7 +262,7 @@ function startWorker(plan: DeliveryPlan): DeliveryThread {
   const worker = new Worker(new URL(`./delivery-thread${extension}`, import.meta.url), {
     workerData: plan,
     // A batch must not outlive the young generation: what gets old is collected late, and memory and CPU go up.
-    resourceLimits: { maxYoungGenerationSizeMb: 48 },
+    resourceLimits: { maxYoungGenerationSizeMb: 24 },
     // Ours is the wire: nothing of the thread's may get there.
     stdout: true,
   });

@@ -8,8 +8,9 @@ import type { Origin } from './spooled-log-record.ts';
 import type { StreamSource } from './stream-source.ts';
 import type { Timers } from './timers.ts';
 
-/** Of one batch. As many records as the SDK sends; bytes far below what a collector takes (20 MiB). */
-export const BATCH_RECORDS_MAX = 512;
+/** Of one batch. Half as many records as the SDK sends, which costs no more and holds half the memory; bytes far below
+ * what a collector takes (20 MiB). */
+export const BATCH_RECORDS_MAX = 256;
 export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 
 /** Between two batches that are not full, so that a trickle of records is not a storm of requests. */
