@@ -6,7 +6,8 @@
 import { adoptStreams, type Adoption, type AdoptedStream, type GapDraft } from './adoption.ts';
 import { inOrder, listStreams, readCatalogue } from './catalogue.ts';
 import type { SpoolFiles, SpoolLock } from './files.ts';
-import { keptStream, readAcknowledged, settledEnd, type Known, type StreamSegments } from './kept.ts';
+import { keptStream, readAcknowledged, settledEnd } from './kept.ts';
+import type { Acknowledged, Known, StreamSegments } from './kept.ts';
 import { writeMark } from './mark.ts';
 import type { Citation, DurablePosition } from './position.ts';
 import { recoveredPosition } from './recovery.ts';
@@ -167,8 +168,7 @@ class StreamKeeper implements Keeper {
 
   #add(stream: string, facts: Partial<Known>): Known {
     const { own = false, over = false, predecessor, end, lock, marked = false } = facts;
-    const place = { files: this.#options.files, directory: this.#path(stream), stream };
-    const before = readAcknowledged(place, this.#names);
+    const before = this.#acknowledgedBefore(stream);
     const known: Known = {
       own,
       over,
@@ -184,6 +184,16 @@ class StreamKeeper implements Keeper {
     };
     this.#known.set(stream, known);
     return known;
+  }
+
+  #acknowledgedBefore(stream: string): Acknowledged {
+    try {
+      const place = { files: this.#options.files, directory: this.#path(stream), stream };
+      return readAcknowledged(place, this.#names);
+    } catch {
+      // It is kept for longer than need be, until the next start.
+      return { sequences: new Map(), timeMs: undefined };
+    }
   }
 
   /** What others have removed need not be counted any more. */

@@ -2,16 +2,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { life, SpoolModel } from '../support/spool-model.ts';
+import { life } from '../support/spool-life.ts';
+import { SpoolModel } from '../support/spool-model.ts';
 
 const RUNS = 300;
 
-test('no promise is broken by power cuts, kills, full disks, failing disks and restarts', () => {
+test('no promise is broken by power cuts, kills, full disks, failing disks and restarts', async () => {
   const sums = new Map<string, number>();
-  fc.assert(
-    fc.property(life, ({ seed, steps }) => {
+  await fc.assert(
+    fc.asyncProperty(life, async ({ seed, steps }) => {
       const model = new SpoolModel(seed);
-      model.run(steps);
+      await model.run(steps);
       for (const [name, count] of Object.entries(model.counts)) sums.set(name, (sums.get(name) ?? 0) + count);
     }),
     { numRuns: RUNS },
@@ -20,9 +21,9 @@ test('no promise is broken by power cuts, kills, full disks, failing disks and r
   for (const [name, count] of sums) assert.ok(count > RUNS / 30, `${name}: ${count}`);
 });
 
-test('the same with syncs that do nothing breaks promises', () => {
-  const result = fc.check(
-    fc.property(life, ({ seed, steps }) => new SpoolModel(seed, { syncs: false }).run(steps)),
+test('the same with syncs that do nothing breaks promises', async () => {
+  const result = await fc.check(
+    fc.asyncProperty(life, ({ seed, steps }) => new SpoolModel(seed, { syncs: false }).run(steps)),
     { numRuns: RUNS, endOnFailure: true },
   );
   assert.ok(result.failed, 'a test that cannot fail proves nothing');
