@@ -74,7 +74,11 @@ export async function suffer(
     await setAll(fault === 'kill' ? 503 : fault);
     for (const share of thirds(calls)) {
       await scene.calls(share);
-      if (fault === 'kill') await scene.killCollector();
+      if (fault === 'kill') {
+        // It dies with something in its queues, or the kill proves nothing.
+        await eventually(() => hasSeen(fronts, before), { what: 'requests', timeoutMs });
+        await scene.killCollector();
+      }
       await wait(holdMs / 3);
     }
     if (fault !== 'refuse') await eventually(() => hasSeen(fronts, before), { what: 'requests', timeoutMs });
