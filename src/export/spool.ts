@@ -217,7 +217,8 @@ class OpenSpool implements Spool {
     await this.#checkpoints.sign()?.catch(() => {});
     // The writer's own word to the delivery thread takes another way, and may come after the order to stop.
     this.#delivery?.advance(this.position());
-    const waiting = (await this.#delivery?.stop(left())) ?? { waiting: 0, exporters: {} };
+    const deliverMs = left() - Math.min(CLOSING_MS, deadlineMs / CLOSING_SHARE);
+    const waiting = (await this.#delivery?.stop(Math.max(0, deliverMs))) ?? { waiting: 0, exporters: {} };
     await this.#retain();
     this.#ration.close();
     await writer.stop(Math.max(left(), STOP_MIN_MS));
@@ -390,5 +391,9 @@ class OpenSpool implements Spool {
 
 /** Between two adoptions, where there is more than may be held at once. */
 const ADOPT_SOON_MS = 100;
+/** Of the time to stop: for ending the threads and sealing the stream, when delivery has taken all of the rest. */
+const CLOSING_MS = 700;
+/** But never more than one part in so many. */
+const CLOSING_SHARE = 4;
 /** What the writer gets to seal the stream, even where delivery has used up the deadline. */
 const STOP_MIN_MS = 1000;

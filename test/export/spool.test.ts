@@ -1,16 +1,20 @@
 /** The spool as one thing, on a real disk and with its real threads. */
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { createEventClock } from '../../src/event/clock.ts';
 import { loadSigningKey } from '../../src/event/signing.ts';
+import { adoptionText } from '../../src/event/verify.ts';
 import { SEVERITY, type Fields } from '../../src/event/vocabulary.ts';
 import type { Spool, SpoolOptions } from '../../src/export/spool-options.ts';
 import { openSpool } from '../../src/export/spool.ts';
 import { hear } from '../telemetry/heard.ts';
+import { ADOPTED_MAX } from '../../src/spool/keeper.ts';
 import { nodeFiles } from '../../src/spool/node-files.ts';
+import { eventually } from '../support/eventually.ts';
 import { fillStream } from '../bench/fill.ts';
 import { IDENTITY, linesAt } from '../support/spooled.ts';
 
@@ -47,6 +51,11 @@ function start(spool: Spool): string {
 function allow(spool: Spool): string {
   const fields: Fields = { 'verdict.decision.effect': 'allow', 'jsonrpc.request.id': '1' };
   return spool.record({ name: 'verdict.decision', severity: SEVERITY.info, fields });
+}
+
+/** Open files of this process. */
+function handles(): number {
+  return readdirSync('/proc/self/fd').length;
 }
 
 type Body = Readonly<Record<string, unknown>>;
@@ -201,6 +210,29 @@ describe('the spool', () => {
       gaps.map((body) => [body['verdict.gap.reason'], body['verdict.gap.from'], body['verdict.gap.to']]),
       [['retention', 1, 1000]],
     );
+  });
+
+  test('many kept streams of dead processes are adopted in turn, and cost no file handle when that is done', async () => {
+    const directory = join(root, 'many');
+    for (let index = 0; index < ADOPTED_MAX + 8; index += 1) fillStream(directory, 1);
+    const before = handles();
+    const spool = await open(directory);
+    assert.equal(spool.adopted.length, ADOPTED_MAX);
+    await spool.recorded(start(spool));
+    const late = (): Body | undefined =>
+      bodiesIn(directory).find((body) => body['verdict.lifecycle.state'] === 'streams_adopted');
+    await eventually('the others are adopted', () => late() !== undefined);
+    const next = late()?.['verdict.lifecycle.adopted'];
+    assert.equal(Array.isArray(next) && next.length, 8);
+    await spool.settled();
+    // Of the threads, and of the stream that is written.
+    const own = 24;
+    await eventually('the handles are closed', () => handles() <= before + own);
+    await spool.stop(0);
+
+    const again = await open(directory);
+    assert.deepEqual(again.adopted, [adoptionText(spool.position())], 'what was settled is left alone');
+    await again.stop(0);
   });
 
   test('what cannot be written at the end is counted as lost', async () => {
