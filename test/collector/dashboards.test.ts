@@ -104,6 +104,13 @@ describe('the dashboard', () => {
     assert.throws(() => toLogsQl('{service_name="a"} | json | user_id="b"'), /another kind/);
   });
 
+  test('so do the searches in the README', () => {
+    const readme = readFileSync(join(COLLECTOR_CONFIG_DIRECTORY, 'README.md'), 'utf8');
+    const searches = [...readme.matchAll(/^```logql\n(.*?)\n```$/gms)].map(([, query = '']) => query);
+    assert.equal(searches.length, 2);
+    for (const query of searches) parseLogQl(query);
+  });
+
   test('is provided where it is mounted, with the data source that it is made for', () => {
     const { providers } = parse(readFileSync(join(DIRECTORY, 'dashboards.yaml'), 'utf8')) as {
       readonly providers: readonly { readonly options: { readonly path: string } }[];

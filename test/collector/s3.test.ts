@@ -1,11 +1,18 @@
 /** What destinations/s3.yaml does that no other destination does: objects, locks, formats, and a bucket that is not there. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { eventually, startCollector, type Collector } from '../support/collector.ts';
+import { CLI } from '../support/cli.ts';
+import {
+  COLLECTOR_CONFIG_DIRECTORY,
+  eventually,
+  startCollector,
+  type Collector,
+} from '../support/collector.ts';
 import { startFanOut } from '../support/fan-out-scene.ts';
 import { skipWithoutDestinations } from '../support/fan-out/kinds.ts';
 import { s3 } from '../support/fan-out/s3.ts';
@@ -67,6 +74,21 @@ function stored(server: S3Server): Promise<readonly string[]> {
 
 async function textOf(server: S3Server, key: string): Promise<string> {
   return gunzipSync(await server.get(BUCKET, key)).toString('utf8');
+}
+
+/** The command that the README has for objects in either format, over those in `dir`/s3. */
+function runReadmeProof(
+  dir: string,
+  objects: string,
+): { readonly status: number | null; readonly output: string } {
+  const readme = readFileSync(join(COLLECTOR_CONFIG_DIRECTORY, 'README.md'), 'utf8');
+  const command = /^find s3 .*records verify - .*$/m.exec(readme)?.[0] ?? '';
+  const key = /\\"verdict\.lifecycle\.public_key\\":\\"([^\\]+)/.exec(objects)?.[1] ?? '';
+  const ours = command
+    .replace('mcp-verdict', `'${process.execPath}' '${CLI}'`)
+    .replace('checkpoint.pub', `'${key}'`);
+  const { status, stdout, stderr } = spawnSync('sh', ['-c', ours], { cwd: dir, encoding: 'utf8' });
+  return { status, output: stdout + stderr };
 }
 
 describe('S3', { skip: skipWithoutDestinations(), timeout: TIMEOUT_MS }, () => {
@@ -149,10 +171,12 @@ describe('S3', { skip: skipWithoutDestinations(), timeout: TIMEOUT_MS }, () => {
     const proven = async (): Promise<true | undefined> =>
       (await scene.verify('s3')).code === 0 ? true : undefined;
     await eventually(proven, { what: 'a proof', state: scene.collector().output });
-    const files = await scene.destination('s3').exportTo(join(dir, 'exported'));
+    const files = await scene.destination('s3').exportTo(join(dir, 's3'));
     for (const file of files) assert.match(file, /\/logs_[0-9a-f-]+\.json\.gz$/);
     const objects = files.map((file) => gunzipSync(readFileSync(file)).toString('utf8')).join('');
     assert.match(objects, /"key":"verdict\.decision\.effect"/);
+    const { status, output } = runReadmeProof(dir, objects);
+    assert.equal(status, 0, output);
   });
 
   test('a format that is none stops the start', async (t) => {

@@ -32,7 +32,7 @@ import { MIXED_POLICY } from '../support/mixed-calls.ts';
 const TIMEOUT_MS = 180_000;
 
 /** They need Splunk, Datadog, Loki's or Amazon's own tools, and are read here by nobody. */
-const OUTSIDE = ['spl', 'spl-export', 'dd', 'dd-export', 'logql', 'logql-export', 's3-export'];
+const OUTSIDE = ['spl', 'spl-export', 'dd', 'dd-export', 'logql', 'logql-export', 's3-lock', 's3-export'];
 
 const README = readFileSync(join(COLLECTOR_CONFIG_DIRECTORY, 'README.md'), 'utf8');
 
