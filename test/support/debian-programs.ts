@@ -30,7 +30,7 @@ export function skipWithoutDebian(env: Environment = process.env): string | fals
 
 const NO_DEBIAN = 'this is no Debian with apt-get and dpkg-deb.';
 
-/** @param packages with all that they need beside what every Debian has. Throws BuildError with what apt says */
+/** @param packages what is to be unpacked, with the libraries that this machine lacks. Throws BuildError with what apt says */
 export function findDebianPrograms(
   packages: readonly string[],
   env: Environment = process.env,
@@ -39,9 +39,14 @@ export function findDebianPrograms(
   const version = readFileSync(VERSION_FILE, 'utf8').trim();
   const root = cacheDirectory('debian', [version, process.arch, ...packages], env);
   if (!existsSync(root)) unpack(packages, root);
-  const libraries = join(root, 'usr', 'lib');
-  const ofMachine = readdirSync(libraries).filter((name) => name.endsWith('-linux-gnu'));
-  return { root, env: { ...env, LD_LIBRARY_PATH: ofMachine.map((name) => join(libraries, name)).join(':') } };
+  const libraries = [join(root, 'usr', 'lib'), join(root, 'lib')].flatMap((directory) =>
+    existsSync(directory)
+      ? readdirSync(directory)
+          .filter((name) => name.endsWith('-linux-gnu') || name === 'syslog-ng')
+          .map((name) => join(directory, name))
+      : [],
+  );
+  return { root, env: { ...env, LD_LIBRARY_PATH: libraries.join(':') } };
 }
 
 /** The directory gets its name as the last step: it is whole or not there. */
@@ -72,14 +77,25 @@ function settle(whole: string, root: string): void {
 
 /** With the machine's lists of packages, or where they are missing or old with lists of our own. */
 function fetchPackages(packages: readonly string[], directory: string): void {
-  const download = ['download', ...packages];
+  const download = ['download', ...packages, ...missingLibraries(packages, [])];
   if (spawnSync('apt-get', ['-qq', ...download], { cwd: directory, timeout: TIMEOUT_MS }).status === 0)
     return;
   const state = join(dirname(directory), 'apt');
   mkdirSync(join(state, 'lists', 'partial'), { recursive: true });
   const own = ['-qq', '-o', `Dir::State=${state}`, '-o', `Dir::Cache=${state}`];
   run('apt-get', [...own, 'update'], directory);
-  run('apt-get', [...own, ...download], directory);
+  run('apt-get', [...own, 'download', ...packages, ...missingLibraries(packages, own)], directory);
+}
+
+/** What installing the packages would install with them, as far as it is libraries. */
+function missingLibraries(packages: readonly string[], options: readonly string[]): string[] {
+  const install = ['--simulate', '--no-install-recommends', 'install', ...packages];
+  const { stdout } = spawnSync('apt-get', [...options.filter((option) => option !== '-qq'), ...install], {
+    encoding: 'utf8',
+    timeout: TIMEOUT_MS,
+  });
+  const names = stdout.matchAll(/^Inst (lib\S+) /gm);
+  return [...names].map(([, name = '']) => name).filter((name) => !packages.includes(name));
 }
 
 function run(command: string, args: readonly string[], cwd: string): void {

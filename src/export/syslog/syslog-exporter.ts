@@ -36,6 +36,9 @@ export interface SyslogExporterOptions {
   readonly timers?: Timers | undefined;
 }
 
+/** What a server gets to hear the end of a connection. */
+const CLOSE_MS = 1000;
+
 /** After which a peer that is gone without a word is noticed while nothing is sent. */
 const KEEP_ALIVE_MS = 30_000;
 
@@ -52,7 +55,7 @@ export function createSyslogExporter({ settings, timers = systemTimers }: Syslog
     encode: (records) =>
       Buffer.from(records.map((record) => syslogFrame(record, { format, facility })).join('')),
     send: (bytes) => line.write(bytes),
-    shutdown: async () => line.close(),
+    shutdown: () => line.close(),
   });
 }
 
@@ -65,7 +68,8 @@ interface LineOptions {
 interface Line {
   /** Rejects with a DeliveryError; a connection that failed is not used again. */
   write(bytes: Uint8Array): Promise<void>;
-  close(): void;
+  /** Resolves when the server has the end of it too: what is broken off may be thrown away there. */
+  close(): Promise<void>;
 }
 
 function createLine({ settings, endpoint, timers }: LineOptions): Line {
@@ -125,7 +129,19 @@ function createLine({ settings, endpoint, timers }: LineOptions): Line {
         });
       });
     },
-    close: () => void socket?.destroy(),
+    async close() {
+      const current = socket;
+      if (current === undefined) return;
+      socket = undefined;
+      await new Promise<void>((resolve) => {
+        const cancel = timers.after(CLOSE_MS, () => current.destroy());
+        current.once('close', () => {
+          cancel();
+          resolve();
+        });
+        current.end();
+      });
+    },
   };
 }
 
