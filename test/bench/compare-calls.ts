@@ -27,12 +27,14 @@ interface Round extends Series {
 }
 
 const WARM_UP_CALLERS = 32;
+/** By calls and not by time, because a busy machine compiles late: until then a call costs up to twice as much. */
+const WARM_UP_CALLS = 10_000;
 
 /** @returns a table */
 export async function compareCalls(options: SectionOptions, comparison: Comparison): Promise<string> {
   const { contenders, base, callers } = comparison;
   const baseName = contenders[base]?.name ?? '';
-  for (const { call } of contenders) await closedLoop(WARM_UP_CALLERS, WARM_UP_MS, call);
+  for (const contender of contenders) await warmUp(contender);
   const rows: string[][] = [];
   for (const each of callers) {
     const results = await inRounds(contenders, options.rounds, (contender) =>
@@ -66,6 +68,12 @@ export async function compareCalls(options: SectionOptions, comparison: Comparis
     ],
     rows,
   );
+}
+
+async function warmUp(contender: Contender): Promise<void> {
+  for (let calls = 0; calls < WARM_UP_CALLS;) {
+    calls += (await measure(contender, WARM_UP_CALLERS, WARM_UP_MS)).calls;
+  }
 }
 
 async function measure({ call, pid }: Contender, callers: number, durationMs: number): Promise<Round> {
