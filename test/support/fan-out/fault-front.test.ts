@@ -30,7 +30,14 @@ test('the front hands on, and what it counts is what came and what went through'
   assert.equal(await front.send(), '201 /a?b x');
   await front.set(503);
   assert.equal(await front.send(), '503 made up: 503');
-  assert.deepEqual(front.requests(), { seen: 2, passed: 1 });
+  assert.deepEqual(front.requests(), { seen: 2, passed: 1, atOnce: 1 });
+});
+
+test('a slow front hands on all the same, and tells how many waited at once', async (t) => {
+  const front = await frontOf(t);
+  await front.set('slow');
+  assert.deepEqual(await Promise.all([front.send(), front.send()]), ['201 /a?b x', '201 /a?b x']);
+  assert.equal(front.requests().atOnce, 2);
 });
 
 for (const fault of ['refuse', 'lose'] as const satisfies readonly Fault[]) {

@@ -6,14 +6,17 @@ import { createServer, request, type IncomingMessage, type Server, type ServerRe
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as wait } from 'node:timers/promises';
 import { gunzipSync } from 'node:zlib';
 
 /**
  * `pass` hands on; `refuse` has nobody listen; `hang` takes the request and never answers; `lose` hands on, and breaks
- * off before the answer; a number is the HTTP status that every request gets; a dislike is the status for requests that
+ * off before the answer; `slow` hands on after SLOW_MS; a number is the HTTP status that every request gets; a dislike is the status for requests that
  * hold a text, plain or gzipped, while all others are handed on.
  */
-export type Fault = 'pass' | 'refuse' | 'hang' | 'lose' | number | Dislike;
+export type Fault = 'pass' | 'refuse' | 'hang' | 'lose' | 'slow' | number | Dislike;
+
+const SLOW_MS = 100;
 
 export interface Dislike {
   readonly text: string;
@@ -24,8 +27,8 @@ export interface FaultFront {
   readonly port: number;
   /** Resolves when it holds for whatever comes next; what hangs at that moment is cut off. */
   set(fault: Fault): Promise<void>;
-  /** Requests that have come since the start, and those that were handed on. */
-  readonly requests: () => { readonly seen: number; readonly passed: number };
+  /** Requests that have come since the start, those that were handed on, and how many were open at once at most. */
+  readonly requests: () => { readonly seen: number; readonly passed: number; readonly atOnce: number };
   close(): Promise<void>;
 }
 
@@ -34,13 +37,19 @@ export async function startFaultFront(target: number): Promise<FaultFront> {
   let fault: Fault = 'pass';
   let seen = 0;
   let passed = 0;
+  let open = 0;
+  let atOnce = 0;
   const server = createServer((incoming, response) => {
     seen += 1;
+    open += 1;
+    atOnce = Math.max(atOnce, open);
+    response.once('close', () => (open -= 1));
     incoming.on('error', () => {});
     if (fault === 'hang') return;
     const present = fault;
     void buffer(incoming).then(
-      (body) => {
+      async (body) => {
+        if (present === 'slow') await wait(SLOW_MS);
         const status = statusFor(present, incoming, body);
         if (status !== undefined) {
           response.writeHead(status, { 'content-type': 'text/plain' }).end(`made up: ${status}`);
@@ -62,7 +71,7 @@ export async function startFaultFront(target: number): Promise<FaultFront> {
       else if (was === 'refuse') await listen(server, port);
       else if (was === 'hang') server.closeAllConnections();
     },
-    requests: () => ({ seen, passed }),
+    requests: () => ({ seen, passed, atOnce }),
     close: () => stopListening(server),
   };
 }
