@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { startFanOut } from '../support/fan-out-scene.ts';
-import { assertWhole } from '../support/fan-out/faults.ts';
+import { assertDelaysNoOther, assertWhole } from '../support/fan-out/faults.ts';
 import { DESTINATIONS, skipWithoutDestinations } from '../support/fan-out/kinds.ts';
 
 /** A test that hangs fails, and its processes are ended. */
@@ -41,16 +41,7 @@ describe('all destinations', { skip: skipWithoutDestinations(), timeout: TIMEOUT
       assert.ok(dead !== undefined);
       const scene = await startFanOut({ dir: join(root, `dead-${topology}`), topology, kinds: DESTINATIONS });
       t.after(scene.close);
-      await scene.destination(dead).front.set('refuse');
-      await scene.calls(300);
-      // Far less than any retry of the dead one takes in the end, and not one record less.
-      await scene.arrived({ names: living, timeoutMs: 20_000 });
-      assert.deepEqual((await scene.destination(dead).read()).length, 0);
-      await scene.destination(dead).front.set('pass');
-      await scene.arrived({ timeoutMs: 90_000 });
-      await scene.stopProxy();
-      await scene.arrived();
-      for (const name of names) await assertWhole(scene, name);
+      await assertDelaysNoOther(scene, { dead, living });
     });
   }
 });

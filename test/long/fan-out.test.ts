@@ -10,6 +10,7 @@ import { after, describe, test, type TestContext } from 'node:test';
 import { startFanOut, type FanOut } from '../support/fan-out-scene.ts';
 import type { DestinationKind, Topology } from '../support/fan-out/destination.ts';
 import {
+  assertDelaysNoOther,
   assertHealed,
   assertNamed,
   assertWhole,
@@ -69,6 +70,20 @@ describe('each destination alone', options, () => {
           await assertWhole(scene, name);
         });
       }
+    }
+  }
+});
+
+describe('one that is dead from the start', options, () => {
+  for (const { name: dead } of DESTINATIONS) {
+    const living = DESTINATIONS.map(({ name }) => name).filter((name) => name !== dead);
+    for (const topology of TOPOLOGIES) {
+      test(`${dead}, ${topology}: it delays no other, and has everything when it is back`, async (t) => {
+        const dir = mkdtempSync(join(root, `dead-${dead}-${topology}-`));
+        const scene = await startFanOut({ dir, topology, kinds: DESTINATIONS });
+        t.after(scene.close);
+        await assertDelaysNoOther(scene, { dead, living });
+      });
     }
   }
 });

@@ -155,3 +155,20 @@ export async function settled(scene: FanOut, names: readonly string[], timeoutMs
     await eventually(isThere, { what: `the last record in ${name}`, timeoutMs });
   }
 }
+
+/** One destination is dead from the start: the others have everything at once, and it has when it is back. */
+export async function assertDelaysNoOther(
+  scene: FanOut,
+  { dead, living }: { readonly dead: string; readonly living: readonly string[] },
+): Promise<void> {
+  await scene.destination(dead).front.set('refuse');
+  await scene.calls(300);
+  // Far less than any retry of the dead one takes in the end, and not one record less.
+  await scene.arrived({ names: living, timeoutMs: 20_000 });
+  assert.equal((await scene.destination(dead).read()).length, 0);
+  await scene.destination(dead).front.set('pass');
+  await scene.arrived({ timeoutMs: 90_000 });
+  await scene.stopProxy();
+  await scene.arrived();
+  for (const name of [dead, ...living]) await assertWhole(scene, name);
+}
