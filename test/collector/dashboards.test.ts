@@ -11,6 +11,7 @@ import { parse } from 'yaml';
 import { runCli } from '../support/cli.ts';
 import { COLLECTOR_CONFIG_DIRECTORY, eventually, startCollector } from '../support/collector.ts';
 import { skipWithoutDestinations } from '../support/fan-out/kinds.ts';
+import { misshapen, type PanelShape } from '../support/grafana-shape.ts';
 import { parseLogQl, templateNames, toLogsQl, VALUE } from '../support/logql.ts';
 import {
   basicAuthorization,
@@ -30,9 +31,8 @@ interface Target {
   readonly datasource: unknown;
 }
 
-interface Panel {
+interface Panel extends PanelShape {
   readonly id: number;
-  readonly type: string;
   readonly title: string;
   readonly datasource: unknown;
   readonly gridPos: Readonly<Record<'x' | 'y' | 'w' | 'h', number>>;
@@ -76,6 +76,19 @@ describe('the dashboard', () => {
         }
       }
     }
+  });
+
+  test('has the shape that Grafana publishes of dashboards and their panels', (t) => {
+    const dir = mkdtempSync(join(tmpdir(), 'mcp-verdict-dashboards-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    assert.equal(misshapen(dashboard, dir), '');
+    const [first, ...others] = dashboard.panels;
+    assert.ok(first !== undefined);
+    for (const [spoiled, said] of [
+      [{ ...first, options: { colorMode: 'colourful' } }, /"colourful"/],
+      [{ ...first, type: 'pie' }, /never/],
+    ] as const)
+      assert.match(misshapen({ ...dashboard, panels: [spoiled, ...others] }, dir), said);
   });
 
   test('asks one data source, which whoever imports it can choose', () => {
