@@ -23,10 +23,11 @@ export const deliverySection: Section = {
     const position = fillStream(spool, records);
     const receiver = await startProgram('receiver');
     const url = `http://127.0.0.1:${receiver.port}/v1/logs`;
-    const drain = async (program: string, ...more: readonly string[]): Promise<Run> => {
+    const plan = JSON.stringify({ name: 'bench', kind: 'otlp', endpoint: { url }, required: true });
+    const drain = async (program: string, ...args: readonly string[]): Promise<Run> => {
       removeCursors(join(spool, position.stream));
       await forgetReceived(receiver.port);
-      const running = startScript(program, spool, JSON.stringify(position), url, ...more);
+      const running = startScript(program, spool, JSON.stringify(position), ...args);
       const { code } = await running.ended;
       if (code !== 0) throw new Error(`${program} ended with ${code}: ${running.stderr()}`);
       const line = running.stdout();
@@ -35,11 +36,11 @@ export const deliverySection: Section = {
       return { ...drained, received: (await readReceived(receiver.port)).records };
     };
     const contenders = [
-      { name: 'spool', run: () => drain('drain-spool') },
-      { name: 'SDK, each batch flushed', run: () => drain('drain-sdk', 'flushed') },
+      { name: 'spool', run: () => drain('drain-spool', plan) },
+      { name: 'SDK, each batch flushed', run: () => drain('drain-sdk', url, 'flushed') },
     ];
     const results = await inRounds(contenders, rounds, ({ run }) => run());
-    const burst = await drain('drain-sdk', 'burst');
+    const burst = await drain('drain-sdk', url, 'burst');
     await stopAll([receiver]);
     const [ours = [], theirs = []] = results;
     const rows = contenders.map(({ name }, index) => {
@@ -63,7 +64,8 @@ export const deliverySection: Section = {
   },
 };
 
-function removeCursors(streamDirectory: string): void {
+/** Delivers it all once more. */
+export function removeCursors(streamDirectory: string): void {
   for (const name of readdirSync(streamDirectory)) {
     if (name.startsWith('cursor.')) rmSync(join(streamDirectory, name));
   }

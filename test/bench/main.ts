@@ -12,6 +12,7 @@ import { backlogSection } from './backlog.ts';
 import { callSection } from './call.ts';
 import { commitSection } from './commit.ts';
 import { deliverySection } from './delivery.ts';
+import { directSection } from './direct.ts';
 import { bareLoop } from './disk.ts';
 import { formatSection } from './format.ts';
 import type { Section } from './section.ts';
@@ -23,6 +24,7 @@ const SECTIONS: readonly Section[] = [
   callSection,
   stdioSection,
   deliverySection,
+  directSection,
   formatSection,
   backlogSection,
 ];

@@ -1,5 +1,5 @@
 /**
- * An OTLP/HTTP receiver that takes everything and counts it, a process of its own. It looks for each record's place in
+ * A receiver of OTLP/HTTP and of bodies that takes everything and counts it, a process of its own. It looks for each record's place in
  * its stream in the bytes, because parsing them would cost more than sending them. `GET /` tells; `DELETE /` forgets.
  */
 import { createServer } from 'node:http';
@@ -9,6 +9,9 @@ import type { Received, ReceivedStream } from './received.ts';
 /** As they stand in OTLP JSON; in a body, which is a string, each quote has a backslash before it. */
 const STREAM = Buffer.from('"key":"verdict.stream.id","value":{"stringValue":"');
 const SEQUENCE = Buffer.from('"key":"verdict.stream.sequence","value":{"intValue":');
+/** In a body that stands by itself. */
+const PLAIN_STREAM = Buffer.from('"verdict.stream.id":"');
+const PLAIN_SEQUENCE = Buffer.from('"verdict.stream.sequence":');
 const UUID_BYTES = 36;
 const DIGITS_MAX = 18;
 
@@ -21,9 +24,11 @@ function empty(): Omit<Received, 'streams'> {
 
 function take(body: Buffer): void {
   let records = 0;
-  for (let at = body.indexOf(STREAM); at !== -1; at = body.indexOf(STREAM, at)) {
-    const idAt = at + STREAM.length;
-    const sequenceAt = body.indexOf(SEQUENCE, idAt) + SEQUENCE.length;
+  const isOtlp = body.includes(STREAM);
+  const [stream, sequence] = isOtlp ? [STREAM, SEQUENCE] : [PLAIN_STREAM, PLAIN_SEQUENCE];
+  for (let at = body.indexOf(stream); at !== -1; at = body.indexOf(stream, at)) {
+    const idAt = at + stream.length;
+    const sequenceAt = body.indexOf(sequence, idAt) + sequence.length;
     const digits = body.toString('latin1', sequenceAt, sequenceAt + DIGITS_MAX).replace(/^"/, '');
     note(body.toString('latin1', idAt, idAt + UUID_BYTES), Number.parseInt(digits, 10));
     records += 1;
