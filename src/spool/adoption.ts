@@ -2,7 +2,7 @@
  * Taking over the streams of processes that died. What can be locked has no owner; what is locked is alive and is
  * left alone. Nothing is written: what has to be recorded is handed back, to be recorded in a stream of our own.
  */
-import { listStreams, readCatalogue } from './catalogue.ts';
+import { listStreams, readCatalogue, type Catalogue } from './catalogue.ts';
 import type { SpoolFiles, SpoolLock } from './files.ts';
 import type { Damage } from './position.ts';
 import { recoverStream } from './recovery.ts';
@@ -69,7 +69,7 @@ export function adoptStreams(options: AdoptionOptions): Adoption {
   const { locks, busy, left, failed } = lockStreams(options);
   if (locks.size === 0) return { ...NOTHING, busy, failed, more: left.length > 0 };
   // Read only now that all are dead whom we hold: only then is it sure that every successor is seen.
-  const { streams, citations } = readCatalogue(files, directory);
+  const { streams, citations } = readHeld(options, locks);
   const adopted: AdoptedStream[] = [];
   for (const { stream, header } of streams) {
     const lock = locks.get(stream);
@@ -95,6 +95,16 @@ export function adoptStreams(options: AdoptionOptions): Adoption {
       ),
     ),
   };
+}
+
+/** Nobody else could ever adopt what is still locked by whoever gave up. */
+function readHeld({ files, directory }: AdoptionOptions, locks: ReadonlyMap<string, SpoolLock>): Catalogue {
+  try {
+    return readCatalogue(files, directory);
+  } catch (error) {
+    for (const lock of locks.values()) lock.release();
+    throw error;
+  }
 }
 
 const NOTHING = { adopted: [], gaps: [], unknownOutcomes: [] } as const;

@@ -44,28 +44,42 @@ export function readCatalogue(
   names: readonly string[] = listStreams(files, spoolDirectory),
 ): Catalogue {
   const citations: CitedEnd[] = [];
-  const streams = names.map((stream): CataloguedStream => {
+  const streams = names.flatMap((stream): CataloguedStream[] => {
     const directory = `${spoolDirectory}/${stream}`;
+    const entries = listDirectory(files, directory);
+    if (entries === undefined) return [];
     const firstLines = listSegments(files, directory).flatMap(
       (first) => readFirstLines(files, { directory, stream, first }) ?? [],
     );
     const header = firstLines.find((lines) => lines.header !== undefined)?.header;
     const cited = header === undefined ? orphanEnd(firstLines[0]) : header.predecessor;
     if (cited !== undefined) citations.push(cited);
-    return {
-      stream,
-      directory,
-      segments: firstLines.map(({ first, bytes }) => ({ first, bytes })),
-      bytes: firstLines.reduce((sum, { bytes }) => sum + bytes, 0),
-      header,
-      predecessor: header?.predecessor,
-      exporters: files
-        .list(directory)
-        .map(exporterOfCursor)
-        .filter((exporter) => exporter !== undefined),
-    };
+    return [
+      {
+        stream,
+        directory,
+        segments: firstLines.map(({ first, bytes }) => ({ first, bytes })),
+        bytes: firstLines.reduce((sum, { bytes }) => sum + bytes, 0),
+        header,
+        predecessor: header?.predecessor,
+        exporters: entries.map(exporterOfCursor).filter((exporter) => exporter !== undefined),
+      },
+    ];
   });
   return { streams: inOrder(streams), citations };
+}
+
+/** What no directory can be read by (readdir(3), path_resolution(7)). */
+const NO_DIRECTORY: ReadonlySet<string> = new Set(['ENOTDIR', 'ELOOP']);
+
+/** undefined for what only has the name of a stream: a file, a pipe or a link put there must not hide the others. */
+function listDirectory(files: SpoolFiles, directory: string): readonly string[] | undefined {
+  try {
+    return files.list(directory);
+  } catch (error) {
+    if (NO_DIRECTORY.has(codeOf(error) ?? '')) return undefined;
+    throw error;
+  }
 }
 
 interface FirstLines {

@@ -259,9 +259,9 @@ class StreamKeeper implements Keeper {
     const { files, directory, exporters, keepMs, bytesMax, nowMs, onGap, onFreed } = this.#options;
     const streams = this.#state();
     const wanted = planRetention({ streams, exporters, keepMs, bytesMax, nowMs: nowMs() });
-    for (const gap of wanted.gaps) await onGap(gap);
     const { plan, locks, borrowed } = this.#lockFor(wanted);
     try {
+      for (const gap of plan.gaps) await onGap(gap);
       // What is acknowledged here is durable in its cursor already.
       const freed = freeSegments({ files, directory, plan, flush: () => {}, locks });
       for (const stream of freed.streams) this.#known.delete(stream);
@@ -276,15 +276,18 @@ class StreamKeeper implements Keeper {
         .reduce((sum, segment) => sum + segment.bytes, 0);
       return { bytes: bytes - freed.bytes, full: plan.full };
     } finally {
-      for (const [stream, lock] of borrowed) {
-        lock.release();
+      for (const lock of borrowed.values()) lock.release();
+      for (const stream of borrowed.keys()) {
         const facts = this.#known.get(stream);
         if (facts !== undefined) facts.settled = this.#read([stream])[0];
       }
     }
   }
 
-  /** Nothing of another process's stream is freed without its lock: somebody may be reading it. */
+  /**
+   * Nothing of another process's stream is freed without its lock: somebody may be reading it. Nor is it put on record
+   * as gone.
+   */
   #lockFor(plan: RetentionPlan): {
     readonly plan: RetentionPlan;
     readonly locks: Map<string, SpoolLock>;
@@ -305,6 +308,7 @@ class StreamKeeper implements Keeper {
         ...plan,
         segments: plan.segments.filter(({ stream }) => !busy.has(stream)),
         streams: plan.streams.filter((stream) => !busy.has(stream)),
+        gaps: plan.gaps.filter(({ stream }) => !busy.has(stream)),
       },
       locks: new Map([...held, ...borrowed]),
       borrowed,

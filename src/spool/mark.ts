@@ -5,7 +5,7 @@
 import { crc32 } from 'node:zlib';
 import type { SpoolFiles } from './files.ts';
 import type { Citation } from './position.ts';
-import { codeOf } from './system-error.ts';
+import { isTemporary } from './system-error.ts';
 
 /** In a stream's directory. */
 export const MARK_NAME = 'adopted.json';
@@ -31,13 +31,38 @@ export function readMark(files: SpoolFiles, directory: string): AdoptionMark | u
       file.close();
     }
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return undefined;
-    throw error;
+    // Whatever stands in its place must not hide the stream.
+    if (isTemporary(error)) throw error;
+    return undefined;
   }
   const [json = '', crc] = text.trimEnd().split('\t');
-  if (crc !== checksum(json)) return undefined;
-  // The checksum says that these are our own bytes.
-  return JSON.parse(json) as AdoptionMark;
+  return crc === checksum(json) ? parseMark(json) : undefined;
+}
+
+const HASH = /^[0-9a-f]{64}$/;
+
+/** A checksum is no signature: what lacks a place would make an end of nothing, and hide all that is behind it. */
+function parseMark(json: string): AdoptionMark | undefined {
+  let mark: unknown;
+  try {
+    mark = JSON.parse(json);
+  } catch {
+    return undefined;
+  }
+  const { end, segment, offset } = membersOf(mark);
+  const { stream, sequence, hash } = membersOf(end);
+  if (typeof stream !== 'string' || typeof hash !== 'string' || !HASH.test(hash)) return undefined;
+  if (!isCount(sequence) || !isCount(segment) || !isCount(offset) || segment > sequence + 1) return undefined;
+  return { end: { stream, sequence, hash }, segment, offset };
+}
+
+function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  // Narrowed just before; what its members are is asked where they are used.
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** Durable when it returns. Throws what the disk throws. */

@@ -54,7 +54,12 @@ export const nodeFiles: SpoolFiles = {
     const { bavail, bsize } = fs.statfsSync(path);
     return bavail * bsize;
   },
-  lock: lockFile,
+  lock(path) {
+    // A second way into a stream's directory would have its files read, and freed, as those of another stream.
+    const directory = fs.lstatSync(dirname(path));
+    if (!directory.isDirectory()) throw systemError('ELOOP', `${dirname(path)} is not a directory`);
+    return lockFile(path);
+  },
 };
 
 /** statfs(2)'s magic number of the file system that a path is on (disk-probe.ts names it). */
