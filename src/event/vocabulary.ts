@@ -190,6 +190,7 @@ export const KEYS = [
   { key: 'verdict.lifecycle.public_key', type: 'string', on: lifecycle, meaning: 'Public key that signs the checkpoints.' },
   { key: 'verdict.lifecycle.adopted', type: 'strings', on: lifecycle, meaning: 'Streams taken over from processes that ended: STREAM SEQUENCE HASH of the last record of each.' },
   { key: 'verdict.lifecycle.refused', type: 'int', on: lifecycle, meaning: 'Calls refused because they could not be recorded.' },
+  { key: 'verdict.lifecycle.lost', type: 'int', on: lifecycle, meaning: 'Records that nobody waited for and that could not be recorded.' },
 
   { key: 'verdict.checkpoint.stream', type: 'string', on: checkpoint, required: true, meaning: 'The stream that is signed.' },
   { key: 'verdict.checkpoint.sequence', type: 'int', on: checkpoint, required: true, meaning: 'Up to which record.' },

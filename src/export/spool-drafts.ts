@@ -10,6 +10,15 @@ export function lifecycle(fields: Fields): Draft {
   return { name: 'verdict.lifecycle', severity: SEVERITY.info, fields };
 }
 
+/** Records are taken again; so many calls were refused meanwhile, and so many records that nobody waited for are gone. */
+export function restored({ refused, lost }: { readonly refused: number; readonly lost: number }): Draft {
+  return lifecycle({
+    'verdict.lifecycle.state': 'audit_restored',
+    'verdict.lifecycle.refused': refused,
+    'verdict.lifecycle.lost': lost,
+  });
+}
+
 /** Records that are missing, for whatever reason. */
 export type Gap = Omit<GapDraft, 'reason'> & { readonly reason: Fields['verdict.gap.reason'] };
 

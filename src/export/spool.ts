@@ -22,7 +22,7 @@ import { Checkpoints } from './checkpoints.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { checkExporters, createDelivery, type Delivery, type Waiting } from './delivery.ts';
 import type { Spool, SpoolOptions, SpoolStatus } from './spool-options.ts';
-import { gapDraft, lifecycle, pairing, unknownOutcome, type Gap } from './spool-drafts.ts';
+import { gapDraft, lifecycle, pairing, restored, unknownOutcome, type Gap } from './spool-drafts.ts';
 
 /** How often streams without an owner are looked for. */
 export const ADOPT_INTERVAL_MS = 60_000;
@@ -58,7 +58,8 @@ class OpenSpool implements Spool {
   readonly #due = new Set<'retain' | 'adopt'>();
   readonly #checkpoints: Checkpoints;
   #last: string | undefined;
-  #refusedBefore = 0;
+  /** Of refused and lost ones: what is on record. */
+  #told = { refused: 0, lost: 0 };
   /** Adopted streams of which the records are not known to be durable yet. */
   readonly #unmarked: AdoptedStream[] = [];
   adopted: readonly string[] = [];
@@ -132,7 +133,7 @@ class OpenSpool implements Spool {
     this.#delivery.announce({ identity, first: 1, durable: position });
     // What was adopted may be as much as there may be.
     await this.#free();
-    this.#every(RETAIN_INTERVAL_MS, () => void this.#retain());
+    this.#every(RETAIN_INTERVAL_MS, () => void this.#retain().then(() => this.#restored()));
     this.#every(ADOPT_INTERVAL_MS, () => this.#adoptLate());
     this.#checkpoints.begin();
   }
@@ -212,6 +213,7 @@ class OpenSpool implements Spool {
     const endMs = performance.now() + deadlineMs;
     const left = (): number => Math.max(0, endMs - performance.now());
     for (const timer of this.#timers) clearTimeout(timer);
+    this.#told = this.#counts(); // From here on nothing may follow the stop record; whoever stops is told.
     // What was recorded before the last checkpoint is what that checkpoint proves.
     await this.settled();
     await this.#checkpoints.sign()?.catch(() => {});
@@ -244,7 +246,13 @@ class OpenSpool implements Spool {
 
   /** While we run there is no `start` record that could name them. */
   #adoptLate(): void {
-    const adopted = this.#takeOver(this.#adopt());
+    let adopted: string[] = [];
+    try {
+      adopted = this.#takeOver(this.#adopt());
+    } catch (error) {
+      // Say for want of handles: they are looked for again.
+      this.#options.diagnostics.error(`streams without an owner cannot be looked for: ${String(error)}`);
+    }
     if (adopted.length === 0) return;
     const fields: Fields = {
       'verdict.lifecycle.state': 'streams_adopted',
@@ -304,20 +312,18 @@ class OpenSpool implements Spool {
     this.#options.diagnostics.error(text);
     // Until it is open, whoever opens it is told.
     if (this.#writer === undefined) return;
-    if (!this.#writer.healthy()) void this.#retain();
-    else if (!this.#ration.isFull()) this.#restored();
+    if (this.#writer.healthy()) this.#restored();
+    else void this.#retain();
   }
 
-  /** Puts on record that calls were refused, and how many, once they are taken again. */
+  /** Puts on record that calls were refused or records lost, and how many, once they are taken again. */
   #restored(): void {
-    const { refused } = this.#counts();
-    if (refused === this.#refusedBefore) return;
-    const fields: Fields = {
-      'verdict.lifecycle.state': 'audit_restored',
-      'verdict.lifecycle.refused': refused - this.#refusedBefore,
-    };
-    this.#refusedBefore = refused;
-    this.record(lifecycle(fields));
+    const { refused, lost } = this.#counts();
+    const before = this.#told;
+    if (!this.#open().healthy() || this.#ration.isFull()) return;
+    if (refused === before.refused && lost === before.lost) return;
+    this.#told = { refused, lost };
+    this.record(restored({ refused: refused - before.refused, lost: lost - before.lost }));
   }
 
   #counts(): WriterCounts {

@@ -58,6 +58,8 @@ export function createRation(bytesMax: number): Ration {
   let since = 0;
 
   const hold = (record: Appended): void => {
+    // Another program's records may have a uid twice, and one takes the place of the other.
+    if (held.has(record.uid)) counts.lost += 1;
     held.set(record.uid, record);
     const [oldest] = held.size > HELD_MAX ? held.keys() : [];
     if (oldest === undefined) return;

@@ -15,6 +15,8 @@ export const LINGER_MS = 50;
 export const COMMIT_RECORDS_MAX = 4096;
 /** Records that nobody waits for, kept while the disk takes none; over it, the oldest are lost, and counted. */
 export const WAITING_MAX = 10_000;
+/** The same while the disk takes them: what comes at once, in one turn, before any of it can be committed. */
+export const BURST_MAX = 100_000;
 /** Uids remembered after their commit, for a caller that asks late. */
 export const SETTLED_MAX = 10_000;
 /** Between attempts to write what nobody waits for. */
@@ -338,7 +340,8 @@ class ThreadedWriter implements SpoolWriter {
   }
 
   #boundQueue(): void {
-    while (this.#queue.length > WAITING_MAX) {
+    const most = this.healthy() ? BURST_MAX : WAITING_MAX;
+    while (this.#queue.length > most) {
       const oldest = this.#queue.findIndex(({ waiter }) => waiter === undefined);
       if (oldest === -1) return;
       const [given] = this.#queue.splice(oldest, 1);
@@ -348,8 +351,9 @@ class ThreadedWriter implements SpoolWriter {
 
   #settle(pending: Pending, durable: boolean): void {
     const { uid, waiter, watcher } = pending;
-    this.#pending.delete(uid);
-    this.#settled.set(uid, durable);
+    // Another record may have come with the same uid: what became of this one says nothing of that.
+    if (this.#pending.get(uid) === pending) this.#pending.delete(uid);
+    this.#settled.set(uid, durable && this.#settled.get(uid) !== false);
     if (durable) {
       waiter?.resolve();
       watcher?.resolve();

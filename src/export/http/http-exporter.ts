@@ -167,16 +167,17 @@ function createSingles(
   limitMs: number,
   timers: Timers,
 ): (posts: readonly Post[]) => Promise<void> {
+  // By body: another program's records may have an id twice.
   const acknowledged = new Set<string>();
   return async (posts) => {
     const endMs = timers.nowMs() + limitMs;
     for (const post of posts) {
-      if (acknowledged.has(post.id)) continue;
+      if (acknowledged.has(post.body)) continue;
       if (timers.nowMs() > endMs) throw tooSlow(poster.endpoint, limitMs);
       await poster.post(post);
-      acknowledged.add(post.id);
+      acknowledged.add(post.body);
     }
-    for (const { id } of posts) acknowledged.delete(id);
+    for (const { body } of posts) acknowledged.delete(body);
   };
 }
 
