@@ -18,6 +18,7 @@ import { callBytesMax, createRation, type Appended, type Ration } from '../spool
 import { recoveredPosition } from '../spool/recovery.ts';
 import { SEGMENT_BYTES_DEFAULT } from '../spool/segment.ts';
 import { startSpoolWriter, type SpoolWriter, type WriterCounts } from '../spool/writer.ts';
+import { Agenda } from './agenda.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { checkExporters, createDelivery, type Delivery, type Waiting } from './delivery.ts';
@@ -49,13 +50,11 @@ export async function openSpool(options: SpoolOptions): Promise<Spool> {
 class OpenSpool implements Spool {
   readonly #options: SpoolOptions;
   readonly #keeper: Keeper;
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #agenda = new Agenda();
   #writer: SpoolWriter | undefined;
   #delivery: Delivery | undefined;
   readonly #ration: Ration;
   #size: SpoolSize = { bytes: 0, full: false };
-  /** What is to be done soon, once. */
-  readonly #due = new Set<'retain' | 'adopt'>();
   readonly #checkpoints: Checkpoints;
   #last: string | undefined;
   /** Of refused and lost ones: what is on record. */
@@ -72,7 +71,7 @@ class OpenSpool implements Spool {
       position: () => this.position(),
       record: (draft) => this.record(draft),
       written: (uid) => this.#open().written(uid),
-      after: (delayMs, run) => this.#after(delayMs, run),
+      after: (delayMs, run) => this.#agenda.after(delayMs, run),
     });
     this.#keeper = createKeeper({
       ...options,
@@ -133,8 +132,8 @@ class OpenSpool implements Spool {
     this.#delivery.announce({ identity, first: 1, durable: position });
     // What was adopted may be as much as there may be.
     await this.#free();
-    this.#every(RETAIN_INTERVAL_MS, () => void this.#retain().then(() => this.#restored()));
-    this.#every(ADOPT_INTERVAL_MS, () => this.#adoptLate());
+    this.#agenda.every(RETAIN_INTERVAL_MS, () => void this.#retain().then(() => this.#restored()));
+    this.#agenda.every(ADOPT_INTERVAL_MS, () => this.#adoptLate());
     this.#checkpoints.begin();
   }
 
@@ -212,8 +211,9 @@ class OpenSpool implements Spool {
     const writer = this.#open();
     const endMs = performance.now() + deadlineMs;
     const left = (): number => Math.max(0, endMs - performance.now());
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#told = this.#counts(); // From here on nothing may follow the stop record; whoever stops is told.
+    this.#agenda.clear();
+    // From here on nothing may follow the stop record; whoever stops is told of it.
+    this.#told = this.#counts();
     // What was recorded before the last checkpoint is what that checkpoint proves.
     await this.settled();
     await this.#checkpoints.sign()?.catch(() => {});
@@ -363,35 +363,13 @@ class OpenSpool implements Spool {
   }
 
   #retainBefore(): void {
-    this.#once('retain', RETAIN_SOON_MS, () => void this.#retain());
+    this.#agenda.once('retain', RETAIN_SOON_MS, () => void this.#retain());
   }
 
   /** Not all are held at once: when some are done, it is the next ones' turn. */
   #adoptMore(): void {
     if (!this.#keeper.canAdoptMore()) return;
-    this.#once('adopt', ADOPT_SOON_MS, () => this.#adoptLate());
-  }
-
-  #every(intervalMs: number, run: () => void): void {
-    this.#timers.add(setInterval(run, intervalMs).unref());
-  }
-
-  /** Asked for again meanwhile, it is the same one. */
-  #once(what: 'retain' | 'adopt', delayMs: number, run: () => void): void {
-    if (this.#due.has(what)) return;
-    this.#due.add(what);
-    this.#after(delayMs, () => {
-      this.#due.delete(what);
-      run();
-    });
-  }
-
-  #after(delayMs: number, run: () => void): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      run();
-    }, delayMs).unref();
-    this.#timers.add(timer);
+    this.#agenda.once('adopt', ADOPT_SOON_MS, () => this.#adoptLate());
   }
 }
 
