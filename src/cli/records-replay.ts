@@ -6,7 +6,9 @@ import type { ExportResult } from '@opentelemetry/core';
 import { loadServeConfig, packageVersion, type ServeConfig } from '../config.ts';
 import { VerdictError } from '../errors.ts';
 import { judgeResult } from '../export/acknowledgement.ts';
+import type { ExporterPlan } from '../export/delivery-message.ts';
 import type { Exporter } from '../export/direct-exporter.ts';
+import { selectEffects } from '../export/effects.ts';
 import { makeExporter } from '../export/make-exporter.ts';
 import { printable } from '../telemetry/diagnostics.ts';
 import { diagnosticsFor } from './process.ts';
@@ -48,7 +50,13 @@ export async function replayRecords(args: readonly string[], io: Io, wait: Wait 
   const selection = selectionOf(values);
   const config =
     values.config === undefined ? undefined : loadServeConfig(resolve(io.cwd, values.config), io.env);
-  const exporter = exporterOf(values, config, io);
+  const plan = planOf(values, config);
+  const exporter = makeExporter(plan, {
+    env: io.env,
+    diagnostics: diagnosticsFor(io, undefined, 'warn'),
+    version: packageVersion(),
+  });
+  const select = plan.effects === undefined ? undefined : selectEffects(plan.effects);
   const spool = spoolDirectory(values.spool ?? config?.spool.directory, io);
   let absent = false;
   let sent = 0;
@@ -57,7 +65,9 @@ export async function replayRecords(args: readonly string[], io: Io, wait: Wait 
     io.stderr.write(`${printable(text)}\n`);
   };
   try {
-    for (const batch of keptBatches(spool, selection, onAbsent)) {
+    for (const kept of keptBatches(spool, selection, onAbsent)) {
+      const batch = select === undefined ? kept : chosenOf(kept, select);
+      if (batch.records.length === 0) continue;
       const failure = await send(exporter, batch, wait);
       if (failure !== undefined) {
         const left = `${sent} records were sent again; those from ${batch.from} on were not`;
@@ -118,7 +128,7 @@ interface Destination {
 }
 
 /** The exporter of that name in the config, or `otlp` as the environment has it, or an endpoint by its URL. */
-function exporterOf({ exporter, endpoint }: Destination, config: ServeConfig | undefined, io: Io): Exporter {
+function planOf({ exporter, endpoint }: Destination, config: ServeConfig | undefined): ExporterPlan {
   if ((exporter === undefined) === (endpoint === undefined)) {
     throw new VerdictError('usage', { detail: 'give one of --endpoint URL and --exporter NAME' });
   }
@@ -128,12 +138,12 @@ function exporterOf({ exporter, endpoint }: Destination, config: ServeConfig | u
     throw new VerdictError('usage', { detail: `there is no exporter ${exporter}: use ${known}` });
   }
   const otlp = { name: 'otlp', kind: 'otlp', required: false } as const;
-  const given = endpoint === undefined ? otlp : { ...otlp, endpoint: { url: endpoint } };
-  return makeExporter(named ?? given, {
-    env: io.env,
-    diagnostics: diagnosticsFor(io, undefined, 'warn'),
-    version: packageVersion(),
-  });
+  return named ?? (endpoint === undefined ? otlp : { ...otlp, endpoint: { url: endpoint } });
+}
+
+/** What of a batch the exporter had at first: its destination wants no more now. */
+function chosenOf(batch: Batch, select: (body: string) => boolean): Batch {
+  return { ...batch, records: batch.records.filter(({ body }) => typeof body === 'string' && select(body)) };
 }
 
 /** undefined when the batch was acknowledged. */

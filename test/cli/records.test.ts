@@ -16,6 +16,7 @@ import { BATCH_RECORDS_MAX } from '../../src/cli/records-batch.ts';
 import { REPLAY_TRIES, replayRecords } from '../../src/cli/records-replay.ts';
 import { tailRecords } from '../../src/cli/records-tail.ts';
 import { Scene, streamId, wholeStream } from '../event/verify-scene.ts';
+import { startLineReceiver } from '../support/line-receiver.ts';
 import { startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { records, temporaryDirectory, writeSpool } from './records-scene.ts';
 
@@ -219,6 +220,29 @@ describe('records replay', () => {
     const { exit, err } = await replay(args);
     assert.equal(exit, 4);
     assert.match(err, /0 records were sent again; those from 1 on were not: try --from 1\n$/);
+  });
+
+  test('goes by any exporter of the configuration, and sends no more than that sends', async (context) => {
+    const receiver = await startLineReceiver();
+    context.after(receiver.close);
+    writeFileSync(
+      join(directory, 'verdict.yaml'),
+      'policy: [p.yaml]\nservers: {a: {url: "http://127.0.0.1:1/mcp"}}\nidentity: {anonymous: allow}\n' +
+        'spool: {directory: spool}\nexporters:\n  replayed: {kind: file, path: replayed.jsonl}\n' +
+        `  http: {url: "${receiver.url}", batch: lines, effects: [allow]}\n`,
+    );
+    const by = (name: string) => replay(['--config', 'verdict.yaml', ...range(1, 10), '--exporter', name]);
+    assert.equal((await by('http')).exit, 0);
+    const allowed = first.bodies.filter((body) => body.includes('"verdict.decision.effect":"allow"'));
+    assert.ok(allowed.length > 0);
+    assert.deepEqual(receiver.lines, allowed);
+    const { exit, out } = await by('replayed');
+    assert.equal(exit, 0);
+    assert.match(out, /^10 records were sent again to .*replayed\.jsonl and acknowledged\.\n$/);
+    assert.equal(
+      readFileSync(join(directory, 'replayed.jsonl'), 'utf8'),
+      first.bodies.map((body) => `${body}\n`).join(''),
+    );
   });
 
   test('does not try again what is refused', async (context) => {
