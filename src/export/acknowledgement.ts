@@ -157,14 +157,15 @@ interface Answer {
 
 const MESSAGE_CHARS_MAX = 200;
 
-/** undefined for what is no ExportLogsServiceResponse in either encoding. */
+/** undefined for what is no ExportLogsServiceResponse in either encoding, and for a 2xx that says that it failed. */
 function readAnswer(type: string, body: Uint8Array): Answer | undefined {
   try {
-    const response: unknown =
-      type === 'application/x-protobuf'
-        ? ProtobufLogsSerializer.deserializeResponse(body)
-        : JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-    if (!isRecord(response)) return undefined;
+    const isProtobuf = type === 'application/x-protobuf';
+    if (isProtobuf && body[0] === STATUS_CODE_TAG) return undefined;
+    const response: unknown = isProtobuf
+      ? ProtobufLogsSerializer.deserializeResponse(body)
+      : JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    if (!isRecord(response) || tellsOfFailure(response)) return undefined;
     const partial = response['partialSuccess'] ?? response['partial_success'] ?? {};
     if (!isRecord(partial)) return undefined;
     // JSON writes an int64 as text or as a number (protobuf, JSON mapping).
@@ -175,6 +176,19 @@ function readAnswer(type: string, body: Uint8Array): Answer | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** Of a google.rpc.Status, which is how OTLP words a failure, the number stands where the response has a message. */
+const STATUS_CODE_TAG = 0x08;
+/** Of a google.rpc.Status. */
+const STATUS_CODE_MAX = 16;
+const HTTP_FAILURE_MIN = 400;
+
+/** Gateways like to answer 200 and to say in the body what went wrong: what the response does not know is read too. */
+function tellsOfFailure({ code, error, errors }: Readonly<Record<string, unknown>>): boolean {
+  const status = Number(code ?? 0);
+  if ((status >= 1 && status <= STATUS_CODE_MAX) || status >= HTTP_FAILURE_MIN) return true;
+  return Boolean(error) || (Array.isArray(errors) ? errors.length > 0 : Boolean(errors));
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
