@@ -225,6 +225,8 @@ class ThreadedWriter implements SpoolWriter {
     this.#ports.add(port1);
     port1.unref();
     port1.on('close', () => this.#ports.delete(port1));
+    // Whoever asks late must not wait for the next commit to learn of those before.
+    this.#listen(port1);
     return port2;
   }
 

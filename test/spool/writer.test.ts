@@ -97,16 +97,21 @@ describe('gathering', () => {
     );
   });
 
-  test('every durable position goes to the delivery thread', async (t) => {
+  test('every durable position goes to the delivery thread, and to one that asks late the last one', async (t) => {
     const { writer, thread, append, time } = await scene(t);
     const port = writer.durablePort();
-    const heard = new Promise<DurablePosition>((resolve) => port.once('message', resolve));
+    const next = (from: typeof port): Promise<DurablePosition> =>
+      new Promise((resolve) => from.once('message', resolve));
+    assert.equal((await next(port)).sequence, 0);
     append('a');
     time.tick(LINGER_MS);
     thread.commit();
-    assert.deepEqual(await heard, thread.position());
+    assert.deepEqual(await next(port), thread.position());
     assert.equal(writer.position().sequence, 1);
+    const late = writer.durablePort();
+    assert.deepEqual(await next(late), thread.position());
     port.close();
+    late.close();
   });
 });
 
