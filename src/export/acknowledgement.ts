@@ -160,11 +160,7 @@ const MESSAGE_CHARS_MAX = 200;
 /** undefined for what is no ExportLogsServiceResponse in either encoding, and for a 2xx that says that it failed. */
 function readAnswer(type: string, body: Uint8Array): Answer | undefined {
   try {
-    const isProtobuf = type === 'application/x-protobuf';
-    if (isProtobuf && body[0] === STATUS_CODE_TAG) return undefined;
-    const response: unknown = isProtobuf
-      ? ProtobufLogsSerializer.deserializeResponse(body)
-      : JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+    const response = parseAnswer(type, body);
     if (!isRecord(response) || tellsOfFailure(response)) return undefined;
     const partial = response['partialSuccess'] ?? response['partial_success'] ?? {};
     if (!isRecord(partial)) return undefined;
@@ -176,6 +172,12 @@ function readAnswer(type: string, body: Uint8Array): Answer | undefined {
   } catch {
     return undefined;
   }
+}
+
+function parseAnswer(type: string, body: Uint8Array): unknown {
+  if (type !== 'application/x-protobuf')
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
+  return body[0] === STATUS_CODE_TAG ? undefined : ProtobufLogsSerializer.deserializeResponse(body);
 }
 
 /** Of a google.rpc.Status, which is how OTLP words a failure, the number stands where the response has a message. */

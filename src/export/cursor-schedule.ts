@@ -4,6 +4,8 @@ import type { Timers } from './timers.ts';
 
 export const FLUSH_INTERVAL_MS = 100;
 export const FLUSH_RECORDS = 1000;
+/** After a disk that refused: what it holds back may be all that could be freed on it. */
+export const FLUSH_RETRY_MS = 3000;
 
 export interface CursorScheduleOptions {
   readonly timers: Timers;
@@ -16,8 +18,10 @@ export interface CursorScheduleOptions {
 export interface CursorSchedule {
   /** So many records more of this stream are acknowledged. */
   advanced(stream: SourceStream, records: number): void;
-  /** All that is dirty, now. */
+  /** All that is dirty, now; what the disk refuses is tried again later. */
   flush(): void;
+  /** Whether all that this stream has had acknowledged is durable. */
+  isDurable(stream: SourceStream): boolean;
 }
 
 export function createCursorSchedule({ timers, onFlushed, onFailed }: CursorScheduleOptions): CursorSchedule {
@@ -38,6 +42,7 @@ export function createCursorSchedule({ timers, onFlushed, onFailed }: CursorSche
         onFailed(stream, error);
       }
     }
+    if (dirty.size > 0) cancel ??= timers.after(FLUSH_RETRY_MS, flush);
   };
 
   return {
@@ -48,5 +53,6 @@ export function createCursorSchedule({ timers, onFlushed, onFailed }: CursorSche
       else cancel ??= timers.after(FLUSH_INTERVAL_MS, flush);
     },
     flush,
+    isDurable: (stream) => !dirty.has(stream),
   };
 }

@@ -79,7 +79,10 @@ class StopAndWait {
     this.#feed = createBatchFeed({ ...options, ...limits });
     this.#cursors = createCursorSchedule({
       timers,
-      onFlushed: ({ stream, cursor }) => onAcknowledged?.(stream, cursor.position()?.sequence ?? 0),
+      onFlushed: ({ stream, cursor, reader }) => {
+        onAcknowledged?.(stream, cursor.position()?.sequence ?? 0);
+        if (reader.ended()) this.wake();
+      },
       onFailed: (_, error) =>
         this.#throttle.say(
           'error',
@@ -160,7 +163,8 @@ class StopAndWait {
       if (batch.records.length > 0 || batch.damages.length > 0) return { ...batch, from };
       if (from.reader.ended()) {
         this.#cursors.flush();
-        source.finished(from);
+        // Whoever lets go of it must leave a cursor that says so.
+        if (this.#cursors.isDurable(from)) source.finished(from);
       }
     } catch (error) {
       this.#unreadable = `the spool cannot be read: ${String(error)}`;

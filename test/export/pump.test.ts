@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
+import { FLUSH_RETRY_MS } from '../../src/export/cursor-schedule.ts';
 import { eventually } from '../support/eventually.ts';
 import { chainOf, createMemoryStream, STREAM } from './memory-stream.ts';
 import { DEADLINE_MS, startScene, WATCHDOG_MS } from './pump-scene.ts';
@@ -114,6 +115,20 @@ describe('cursors', () => {
     await scene.pump.stop(DEADLINE_MS);
     assert.deepEqual(scene.acknowledged, [[STREAM, 4]]);
   });
+});
+
+test('a stream whose cursor cannot be written is not let go of until it can', async (t) => {
+  const stream = createMemoryStream(chainOf(4));
+  stream.end();
+  stream.refuseFlush(new Error('ENOSPC'));
+  const scene = startScene(t, { streams: [stream], exporter: () => scripted(() => SUCCESS).exporter });
+  await scene.drained();
+  await eventually('tried again', () => scene.timers.passed.includes(FLUSH_RETRY_MS));
+  assert.deepEqual(scene.source.done, []);
+  stream.refuseFlush(undefined);
+  await eventually('let go of', () => scene.source.done.length > 0);
+  assert.deepEqual(scene.acknowledged, [[STREAM, 4]]);
+  assert.deepEqual(stream.durable()?.sequence, 4);
 });
 
 describe('failure', () => {
