@@ -11,6 +11,7 @@ import { VerdictError } from './errors.ts';
 import { loadHmacKey } from './event/keyring.ts';
 import type { Draft, Recorder } from './event/recorder.ts';
 import { SEVERITY, type Fields, type LifecycleState } from './event/vocabulary.ts';
+import { checkExporters } from './export/delivery.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
 import { createResource } from './export/resource.ts';
 import { loadApiKeys, type ApiKeys } from './identity/api-keys.ts';
@@ -231,6 +232,8 @@ function startHealth({ admin }: ServeConfig, core: Core): Promise<HealthServer |
 export function checkServe({ config, cwd, diagnostics }: ServeOptions): void {
   readPolicy(config.policyFiles, cwd, diagnostics);
   readCallers(config, cwd, diagnostics);
+  const { exporters = [], spool } = config;
+  checkExporters({ exporters, directory: spool.directory, version: packageVersion() });
 }
 
 /** Reads the keys file, and warns where nobody could get in. */

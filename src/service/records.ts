@@ -58,7 +58,9 @@ export function openRecords(options: RecordsOptions): Promise<Records> {
 
 function unspooled(options: RecordsOptions): Records {
   const { env, diagnostics, exporters, metrics } = options;
-  const other = exporters?.find((plan) => plan.kind !== 'otlp' || plan.endpoint !== undefined);
+  const other = exporters?.find(
+    (plan) => plan.kind !== 'otlp' || plan.endpoint !== undefined || plan.effects !== undefined,
+  );
   if (other !== undefined) {
     const detail = `the exporter ${other.name} needs a spool: set spool.durability to sync or os`;
     throw new VerdictError('config_invalid', { detail });
