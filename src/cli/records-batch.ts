@@ -1,5 +1,4 @@
 /** Records of a spool as the SDK's serializers and exporters take them, batch by batch. */
-import { bodyToLogRecord } from '../event/log-record.ts';
 import { SCHEMA_URL, SCOPE_NAME } from '../event/vocabulary.ts';
 import { originOf, SpooledLogRecord } from '../export/spooled-log-record.ts';
 import type { StreamIdentity } from '../spool/segment.ts';
@@ -60,9 +59,9 @@ export function* batchesOf(
   let range = { from: 0, to: 0 };
   let chars = 0;
   for (const { body, sequence } of bodiesOf(stream, selection, onDamage)) {
-    let record;
+    const record = new SpooledLogRecord(body, origin);
     try {
-      record = new SpooledLogRecord(body, bodyToLogRecord(body), origin);
+      record.content();
     } catch {
       onDamage(`${stream.stream} ${sequence}: not the body of a record`);
       continue;

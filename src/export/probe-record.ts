@@ -5,7 +5,6 @@
 import type { Resource } from '@opentelemetry/resources';
 import type { EventTime } from '../event/clock.ts';
 import { toAttributes } from '../event/fields.ts';
-import { bodyToLogRecord } from '../event/log-record.ts';
 import { firstLink, stamp } from '../event/stamp.ts';
 import { newUid } from '../event/uid.ts';
 import { SCHEMA_URL, SCOPE_NAME, SEVERITY } from '../event/vocabulary.ts';
@@ -38,5 +37,5 @@ export function createProbe({ resource, service, time }: ProbeOptions): Probe {
     }),
   });
   const scope = { name: SCOPE_NAME, version: service.version, schemaUrl: SCHEMA_URL };
-  return { uid, record: new SpooledLogRecord(body, bodyToLogRecord(body), { resource, scope }) };
+  return { uid, record: new SpooledLogRecord(body, { resource, scope }) };
 }

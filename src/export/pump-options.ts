@@ -1,6 +1,5 @@
 /** What a pump is given and what it tells. */
 import type { LogRecordExporter } from '@opentelemetry/sdk-logs';
-import type { LogRecordContent } from '../event/log-record.ts';
 import type { Damage, SpooledRecord } from '../spool/position.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { DeadLetter } from './dead-letter.ts';
@@ -45,7 +44,6 @@ export interface PumpOptions {
   readonly diagnostics: Diagnostics;
   /** Whether a record is to be sent; the cursor passes the others. Default: all are. */
   readonly select?: ((body: string) => boolean) | undefined;
-  readonly toLogRecord?: ((body: string) => LogRecordContent) | undefined;
   /** Resolves when the hole is on record: the cursor does not pass it before. */
   readonly onDamage: (damage: Damage) => Promise<void>;
   /** Resolves when the letter is on stable storage and its gap on record. */

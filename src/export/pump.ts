@@ -3,7 +3,6 @@
  * fails is sent again for ever, in order; a record is set aside only when it is proven that it alone is at fault.
  */
 import { bodyHash } from '../event/stamp.ts';
-import { bodyToLogRecord } from '../event/log-record.ts';
 import type { CursorPosition, ReadBatch, SpooledRecord } from '../spool/position.ts';
 import { createThrottle } from '../telemetry/throttle.ts';
 import { judgeResult } from './acknowledgement.ts';
@@ -51,7 +50,6 @@ class StopAndWait {
   readonly #feed;
   readonly #cursors;
   readonly #throttle;
-  readonly #toLogRecord;
   /** Times of dead letters in the last hour. */
   #letters: number[] = [];
   #delivered = 0;
@@ -74,7 +72,6 @@ class StopAndWait {
   constructor(options: PumpOptions) {
     const { name, diagnostics, timers, limits, onAcknowledged } = options;
     this.#options = options;
-    this.#toLogRecord = options.toLogRecord ?? bodyToLogRecord;
     this.#throttle = createThrottle(diagnostics, { now: () => timers.nowMs() });
     this.#feed = createBatchFeed({ ...options, ...limits });
     this.#cursors = createCursorSchedule({
@@ -223,14 +220,13 @@ class StopAndWait {
 
   async #attempt(records: readonly SpooledRecord[], origin: Origin): Promise<Judgement> {
     const { name, timers } = this.#options;
-    let logRecords: SpooledLogRecord[];
+    const logRecords = records.map(({ body }) => new SpooledLogRecord(body, origin));
     try {
-      logRecords = records.map(({ body }) => new SpooledLogRecord(body, this.#toLogRecord(body), origin));
+      const [seconds = 0, nanoseconds = 0] = logRecords[0]?.hrTime ?? [];
+      this.#oldestMs = seconds * 1000 + Math.floor(nanoseconds / 1e6);
     } catch (error) {
       return { kind: 'refused', text: `a record cannot be made into a LogRecord: ${String(error)}` };
     }
-    const [seconds = 0, nanoseconds = 0] = logRecords[0]?.hrTime ?? [];
-    this.#oldestMs = seconds * 1000 + Math.floor(nanoseconds / 1e6);
     const result = await this.#feed.send(logRecords);
     return judgeResult(result, { endpoint: name, nowMs: timers.nowMs() });
   }

@@ -4,6 +4,7 @@ import type { InstrumentationScope } from '@opentelemetry/core';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import type { Resource } from '@opentelemetry/resources';
 import type { ReadWriteLogRecord } from '@opentelemetry/sdk-logs';
+import { bodyToLogRecord } from '../event/log-record.ts';
 import type { LogRecordContent } from '../event/log-record.ts';
 import type { Event } from '../event/vocabulary.ts';
 import type { StreamIdentity } from '../spool/segment.ts';
@@ -21,33 +22,51 @@ export function originOf({ resource, scope }: StreamIdentity): Origin {
 /**
  * Handed to the processor directly: a Logger would stamp it with the present time as observed, and hold it against
  * limits that are meant for others.
+ *
+ * It holds the body alone. What that says is read when an exporter asks, record by record, and then let go of: a whole
+ * batch of attributes outlives the young generation, and such garbage is collected late.
  */
 export class SpooledLogRecord implements ReadWriteLogRecord {
-  readonly hrTime: HrTime;
-  readonly hrTimeObserved: HrTime;
-  readonly spanContext?: SpanContext;
   readonly resource: Resource;
   readonly instrumentationScope: InstrumentationScope;
-  readonly attributes: Attributes;
-  readonly severityNumber: SeverityNumber;
   readonly body: string;
-  readonly eventName: string;
   readonly droppedAttributesCount = 0;
 
-  constructor(body: string, content: LogRecordContent, { resource, scope }: Origin) {
-    this.hrTime = content.timestamp;
-    this.hrTimeObserved = content.timestamp;
-    if (content.traceId !== undefined && content.spanId !== undefined) {
-      this.spanContext = { traceId: content.traceId, spanId: content.spanId, traceFlags: 0 };
-    }
+  constructor(body: string, { resource, scope }: Origin) {
     this.resource = resource;
     this.instrumentationScope = scope;
-    this.attributes = attributesOf(content.attributes);
+    this.body = body;
+  }
+
+  /** @throws SyntaxError or TypeError where the body is not that of a record; so does each getter */
+  content(): LogRecordContent {
+    if (latest?.record !== this) latest = { record: this, content: bodyToLogRecord(this.body) };
+    return latest.content;
+  }
+
+  get hrTime(): HrTime {
+    return this.content().timestamp;
+  }
+  get hrTimeObserved(): HrTime {
+    return this.content().timestamp;
+  }
+  get attributes(): Attributes {
+    return attributesOf(this.content().attributes);
+  }
+  get eventName(): string {
+    return this.content().eventName;
+  }
+  get severityNumber(): SeverityNumber {
     // The enum's members are the specification's numbers, and so are ours.
     // oxlint-disable-next-line typescript/no-unsafe-enum-assignment
-    this.severityNumber = content.severityNumber;
-    this.body = body;
-    this.eventName = content.eventName;
+    return this.content().severityNumber;
+  }
+  /** undefined where the body names no trace: the interface says so by leaving it out, which a getter cannot. */
+  get spanContext(): SpanContext {
+    const { traceId, spanId } = this.content();
+    const known =
+      traceId === undefined || spanId === undefined ? undefined : { traceId, spanId, traceFlags: 0 };
+    return known as SpanContext;
   }
 
   // What was recorded is not changed on its way out, whoever asks.
@@ -70,6 +89,9 @@ export class SpooledLogRecord implements ReadWriteLogRecord {
     return this;
   }
 }
+
+/** Exporters ask one record for all that they want of it before they come to the next. */
+let latest: { readonly record: SpooledLogRecord; readonly content: LogRecordContent } | undefined;
 
 /** The same scalars and arrays of strings: only the SDK's type wants its arrays writable. */
 function attributesOf(event: Event): Attributes {

@@ -32,9 +32,9 @@ export const formatSection: Section = {
         run: (record: FormattedRecord) => Buffer.byteLength(encode(record)),
       })),
       {
-        name: "otlp-json, the SDK's serializer",
-        run: ({ body, content }) =>
-          JsonLogsSerializer.serializeRequest([new SpooledLogRecord(body, content, origin)])?.length ?? 0,
+        name: "otlp-json, the SDK's serializer, which reads the body first",
+        run: ({ body }) =>
+          JsonLogsSerializer.serializeRequest([new SpooledLogRecord(body, origin)])?.length ?? 0,
       },
       {
         name: 'reading a body, which all of them need',

@@ -5,7 +5,6 @@ import { describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer';
 import { COMMANDS_MAX } from '../../src/cli/records-healing.ts';
-import { bodyToLogRecord } from '../../src/event/log-record.ts';
 import type { VerifyReport } from '../../src/event/verify-report.ts';
 import { originOf, SpooledLogRecord } from '../../src/export/spooled-log-record.ts';
 import { segmentName } from '../../src/spool/segment.ts';
@@ -18,7 +17,7 @@ const scope = { name: 'mcp-verdict', version: '1', schemaUrl: '' };
 
 function otlp(bodies: readonly string[], name = scope.name): string {
   const origin = originOf({ resource: { 'service.name': 's' }, scope: { ...scope, name } });
-  const logs = bodies.map((body) => new SpooledLogRecord(body, bodyToLogRecord(body), origin));
+  const logs = bodies.map((body) => new SpooledLogRecord(body, origin));
   return Buffer.from(JsonLogsSerializer.serializeRequest(logs) ?? []).toString();
 }
 

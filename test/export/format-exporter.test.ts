@@ -22,7 +22,7 @@ import { hear } from '../telemetry/heard.ts';
 import { startSyslogServer } from './syslog/syslog-server.ts';
 
 const origin = originOf({ ...ORIGIN, scope: { version: '', schemaUrl: '', ...ORIGIN.scope } });
-const batch = RECORDS.map(({ record }) => new SpooledLogRecord(record.body, record.content, origin));
+const batch = RECORDS.map(({ record }) => new SpooledLogRecord(record.body, origin));
 
 async function deliver(t: TestContext, exporter: ReturnType<typeof makeExporter>): Promise<void> {
   t.after(() => exporter.shutdown());

@@ -8,7 +8,6 @@ import { ExportResultCode } from '@opentelemetry/core';
 import type { ExportResult } from '@opentelemetry/core';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { VerdictError } from '../../src/errors.ts';
-import { bodyToLogRecord } from '../../src/event/log-record.ts';
 import { DeliveryError } from '../../src/export/acknowledgement.ts';
 import { createHonestOtlpExporter } from '../../src/export/honest-otlp.ts';
 import type { HonestOtlpExporter, OtlpEndpoint } from '../../src/export/honest-otlp.ts';
@@ -19,7 +18,7 @@ import { chainOf, IDENTITY } from './memory-stream.ts';
 
 function recordsOf(count: number): ReadableLogRecord[] {
   const origin = originOf(IDENTITY);
-  return chainOf(count).map((body) => new SpooledLogRecord(body, bodyToLogRecord(body), origin));
+  return chainOf(count).map((body) => new SpooledLogRecord(body, origin));
 }
 
 function send(exporter: HonestOtlpExporter, count = 1): Promise<ExportResult> {

@@ -18,7 +18,7 @@ export const WATCHDOG_MS = 20_000;
 export const DEADLINE_MS = 5000;
 
 export interface SceneOptions extends Partial<
-  Pick<PumpOptions, 'select' | 'toLogRecord' | 'knownGood' | 'onDeadLetter' | 'onDamage'>
+  Pick<PumpOptions, 'select' | 'knownGood' | 'onDeadLetter' | 'onDamage'>
 > {
   readonly streams: readonly MemoryStream[];
   readonly exporter: (timers: JumpingTimers) => LogRecordExporter;
