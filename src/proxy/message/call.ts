@@ -2,7 +2,7 @@
 import { VerdictError } from '../../errors.ts';
 import { isObject } from '../../event/json.ts';
 import type { Json } from '../../event/json.ts';
-import { shown } from './strict-json.ts';
+import { foldKey, shown } from './strict-json.ts';
 
 /** What records and policy need of a request's params. */
 export interface Call {
@@ -74,12 +74,33 @@ const MEMBERS: ReadonlyMap<string, readonly Member[]> = new Map<string, readonly
   ],
 ]);
 
+const folded = (name: string): string => foldKey(name) ?? name;
+
+const MEMBER_NAMES: ReadonlyMap<string, ReadonlySet<string>> = new Map(
+  [...MEMBERS].map(([method, members]) => [
+    method,
+    new Set([...members.map(({ name }) => folded(name)), folded('_meta')]),
+  ]),
+);
+/** All that the sets around here fold. */
+const EXACT_NAMES: ReadonlySet<string> = new Set([
+  ...[...MEMBERS.values()].flatMap((members) => members.map(({ name }) => name)),
+  '_meta',
+  'type',
+  META_VERSION,
+  META_CLIENT,
+]);
+const META_ALONE: ReadonlySet<string> = new Set([folded('_meta')]);
+const REF_NAMES: ReadonlySet<string> = new Set(['type', 'name', 'uri'].map(folded));
+const META_NAMES: ReadonlySet<string> = new Set([META_VERSION, META_CLIENT].map(folded));
+
 /**
  * Reads the call out of a message's params.
  * @param sizeOf bytes of a value of `params` as they were sent
  * @throws VerdictError `parse_params`
  */
 export function readCall(method: string, params: Params, sizeOf: (value: Json) => number | undefined): Call {
+  refuseVariants(method, params, MEMBER_NAMES.get(method) ?? META_ALONE);
   for (const member of MEMBERS.get(method) ?? []) checkMember(method, params, member);
   const args = ARGUMENT_METHODS.has(method) ? objectAt(params, 'arguments') : undefined;
   return {
@@ -120,10 +141,14 @@ function target(method: string, params: Params): Pick<Call, 'tool' | 'prompt' | 
 }
 
 function completionTarget(method: string, ref: Params): Pick<Call, 'prompt' | 'uri'> {
+  refuseVariants(method, ref, REF_NAMES);
   const type = stringAt(ref, 'type');
   const prompt = stringAt(ref, 'name');
   const uri = stringAt(ref, 'uri');
-  if (type === 'ref/prompt' && prompt !== undefined) return { prompt };
+  if (type === 'ref/prompt' && prompt !== undefined) {
+    if (!isPlainName(prompt)) throw wrong(method, `ref.${UNPLAIN}`);
+    return { prompt };
+  }
   if (type === 'ref/resource' && uri !== undefined) return { uri };
   throw wrong(method, 'ref must be a ref/prompt with a name or a ref/resource with a uri');
 }
@@ -134,6 +159,7 @@ function envelope(
 ): Omit<Call, 'tool' | 'prompt' | 'uri' | 'args' | 'argsBytes'> {
   const meta = objectAt(params, '_meta');
   if (meta === undefined && params.has('_meta')) throw wrong(method, '_meta must be an object');
+  if (meta !== undefined) refuseVariants(method, meta, META_NAMES);
   const modern = meta?.has(META_VERSION) ?? false;
   const version = modern ? stringAt(meta, META_VERSION) : undefined;
   if (modern && version === undefined) throw wrong(method, `_meta["${META_VERSION}"] must be a string`);
@@ -153,8 +179,39 @@ function checkMember(method: string, params: Params, member: Member): void {
   const value = params.get(member.name);
   if (value === undefined && !member.required) return;
   const fits = member.type === 'string' ? typeof value === 'string' : isObject(value);
-  if (fits) return;
-  throw wrong(method, `${member.name} must be ${member.type === 'string' ? 'a string' : 'an object'}`);
+  if (!fits) {
+    throw wrong(method, `${member.name} must be ${member.type === 'string' ? 'a string' : 'an object'}`);
+  }
+  if (member === NAME && typeof value === 'string' && !isPlainName(value)) throw wrong(method, UNPLAIN);
+}
+
+/**
+ * Refuses `Arguments` where there is no `arguments`: policy would see none, and a server that reads members
+ * without regard to case (CVE-2026-27896) all of them. Where both stand, the strict parser has refused them.
+ */
+function refuseVariants(method: string, object: Params, names: ReadonlySet<string>): void {
+  for (const key of object.keys()) {
+    const fold = folded(key);
+    if (!names.has(fold) || EXACT_NAMES.has(key)) continue;
+    throw wrong(method, `${shown(key)} can be read as another member`);
+  }
+}
+
+const UNPLAIN = 'name must be 1 character or more, none of them invisible or of a compatibility form';
+
+/** UTF-16 units of a name that is not all ASCII: normalizing takes time. MCP wants 128 characters at most. */
+const UNPLAIN_LENGTH_MAX = 256;
+const ASCII_NAME = /^[!-~](?:[ -~]*[!-~])?$/;
+const UNSEEN = /^\p{Z}|\p{Z}$|[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
+
+/**
+ * Whether a name is one to every reader. With a blank at its end, a NUL, an invisible character or letters that
+ * normalize to others, a rule would see one name and a server that trims, cuts or normalizes another.
+ */
+function isPlainName(name: string): boolean {
+  if (ASCII_NAME.test(name)) return true;
+  const readable = name.length > 0 && name.length <= UNPLAIN_LENGTH_MAX && !UNSEEN.test(name);
+  return readable && name === name.normalize('NFKC');
 }
 
 function wrong(method: string, detail: string): VerdictError {

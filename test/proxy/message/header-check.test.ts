@@ -151,12 +151,12 @@ test('any name in base64 agrees with itself and with no other', () => {
   const name = fc.string({ unit: 'grapheme' });
   fc.assert(
     fc.property(name, name, (one, other) => {
-      const subject = modern('tools/call', { name: one });
+      const subject = modern('resources/read', { uri: one });
       const raw = (text: string) => [
         'mcp-protocol-version',
         VERSION,
         'mcp-method',
-        'tools/call',
+        'resources/read',
         'mcp-name',
         base64(text),
       ];

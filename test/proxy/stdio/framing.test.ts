@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { hasStrayReturn } from '../../../src/proxy/stdio/line-splitter.ts';
+import { oddCall } from '../../support/odd-call.ts';
 import { bench, wire } from '../../support/stdio-bench.ts';
 import { call, scriptedGate } from '../../support/stdio-fixtures.ts';
 
@@ -133,5 +134,15 @@ test('a server that prints without end is told of once, and counted', async () =
   assert.equal(
     b.client.got.some((line) => line === wire('one')),
     false,
+  );
+});
+
+test('a call arrives byte for byte, for any spacing, escapes, numbers and key order', async () => {
+  await fc.assert(
+    fc.asyncProperty(oddCall(/^[ \t]{0,3}$/), async (line) => {
+      const b = bench(scriptedGate());
+      await b.up(line);
+      assert.deepEqual(b.upstream.got, [`${line}\n`]);
+    }),
   );
 });
