@@ -2,9 +2,11 @@
 import type { Resource } from '@opentelemetry/resources';
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs';
 import { VerdictError } from '../errors.ts';
+import { bodyToLogRecord } from '../event/log-record.ts';
 import type { Event } from '../event/vocabulary.ts';
 import { FORMAT_NAMES, formatNamed } from '../format/formats.ts';
 import type { Format, FormattedRecord, RecordOrigin } from '../format/record.ts';
+import { SpooledLogRecord } from './spooled-log-record.ts';
 
 /** @throws VerdictError config_invalid for a name that is none */
 export function formatOf(name: string): Format {
@@ -14,24 +16,19 @@ export function formatOf(name: string): Format {
   throw new VerdictError('config_invalid', { detail });
 }
 
-/** Throws where a record is none of ours: no format has a form for it. */
+/**
+ * What a record says is read when a format asks for it: one that wants the body alone costs no parsing.
+ * @throws TypeError where a record is none of ours: no format has a form for it
+ */
 export function recordOf(record: ReadableLogRecord): FormattedRecord {
-  const { body, eventName, severityNumber, hrTime, spanContext } = record;
-  if (typeof body !== 'string' || eventName === undefined || severityNumber === undefined) {
-    throw new TypeError('the record has no body, name or severity');
-  }
+  const { body } = record;
+  if (typeof body !== 'string') throw new TypeError('the record has no body that is text');
   return {
     body,
-    content: {
-      eventName,
-      severityNumber,
-      timestamp: hrTime,
-      // They were made of an event (spooled-log-record.ts).
-      attributes: record.attributes as Event,
-      traceId: spanContext?.traceId,
-      spanId: spanContext?.spanId,
-    },
     origin: originOf(record),
+    get content() {
+      return record instanceof SpooledLogRecord ? record.content() : bodyToLogRecord(body);
+    },
   };
 }
 
