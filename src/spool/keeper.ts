@@ -6,7 +6,7 @@
 import { adoptStreams, type Adoption, type AdoptedStream, type GapDraft } from './adoption.ts';
 import { inOrder, listStreams, readCatalogue } from './catalogue.ts';
 import type { SpoolFiles, SpoolLock } from './files.ts';
-import { keptStream, readAcknowledged, settledEnd } from './kept.ts';
+import { gapsOfOthers, keptStream, readAcknowledged, settledEnd } from './kept.ts';
 import type { Acknowledged, Known, StreamSegments } from './kept.ts';
 import { writeMark } from './mark.ts';
 import type { Citation, DurablePosition } from './position.ts';
@@ -261,7 +261,7 @@ class StreamKeeper implements Keeper {
     const wanted = planRetention({ streams, exporters, keepMs, bytesMax, nowMs: nowMs() });
     const { plan, locks, borrowed } = this.#lockFor(wanted);
     try {
-      for (const gap of plan.gaps) await onGap(gap);
+      for (const gap of [...plan.gaps, ...this.#gapsOfOthers(streams, plan)]) await onGap(gap);
       // What is acknowledged here is durable in its cursor already.
       const freed = freeSegments({ files, directory, plan, flush: () => {}, locks });
       for (const stream of freed.streams) this.#known.delete(stream);
@@ -282,6 +282,17 @@ class StreamKeeper implements Keeper {
         if (facts !== undefined) facts.settled = this.#read([stream])[0];
       }
     }
+  }
+
+  #gapsOfOthers(streams: readonly KeptStream[], plan: RetentionPlan): GapDraft[] {
+    const { files } = this.#options;
+    return streams.flatMap(({ stream, segments }) => {
+      const gone = segments.filter(({ first }) =>
+        plan.segments.some((segment) => segment.stream === stream && segment.first === first),
+      );
+      const place = { files, directory: this.#path(stream) };
+      return gone.length === 0 ? [] : gapsOfOthers(place, { stream, segments: gone }, this.#names);
+    });
   }
 
   /**

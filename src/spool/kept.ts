@@ -1,6 +1,7 @@
 /** What the keeper knows of a stream, and what retention makes of it. */
 import type { CataloguedStream } from './catalogue.ts';
-import { readCursor } from './cursor.ts';
+import type { GapDraft } from './adoption.ts';
+import { exporterOfCursor, readCursor } from './cursor.ts';
 import type { SpoolFiles, SpoolLock } from './files.ts';
 import { readMark } from './mark.ts';
 import type { Citation, DurablePosition } from './position.ts';
@@ -133,4 +134,37 @@ function hadSinceMs(facts: Known, { first, lastSequence }: Place, { demanding, n
   const sinceMs = isHadBy(demanding, sequences, lastSequence) ? Math.min(timeMs, nowMs) : nowMs;
   facts.hadSinceMs.set(first, sinceMs);
   return sinceMs;
+}
+
+/**
+ * Of what goes: records that an exporter of another process lacks, or one that was taken out of the configuration. Its
+ * cursor shows that it has begun; of one that has not begun yet nobody here knows.
+ * @param ours names of the exporters that the plan has looked at
+ */
+export function gapsOfOthers(
+  { files, directory }: Pick<StreamPlace, 'files' | 'directory'>,
+  { stream, segments }: Pick<KeptStream, 'stream' | 'segments'>,
+  ours: readonly string[],
+): GapDraft[] {
+  const [oldest, last] = [segments[0], segments.findLast(({ first, lastSequence }) => lastSequence >= first)];
+  if (oldest === undefined || last === undefined) return [];
+  const others = files.list(directory).flatMap((name) => exporterOfCursor(name) ?? []);
+  return others.flatMap((exporter) => {
+    if (ours.includes(exporter)) return [];
+    const from = Math.max(oldest.first, sequenceOf(files, directory, exporter) + 1);
+    const to = last.lastSequence;
+    const { lastHash } = last;
+    return from > to
+      ? []
+      : [{ stream, from, to, count: to - from + 1, reason: 'retention', exporter, lastHash }];
+  });
+}
+
+/** 0 where it cannot be read: more is said to be gone than is, and nothing goes without a word. */
+function sequenceOf(files: SpoolFiles, directory: string, exporter: string): number {
+  try {
+    return readCursor(files, directory, exporter)?.position.sequence ?? 0;
+  } catch {
+    return 0;
+  }
 }

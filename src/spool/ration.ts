@@ -56,6 +56,9 @@ export function createRation(bytesMax: number): Ration {
   const counts = { refused: 0, lost: 0 };
   let size: SpoolSize = { bytes: 0, full: false };
   let since = 0;
+  /** Bytes of outcomes since the spool is full. */
+  let spent = 0;
+  const reserve = (bytesMax - callBytesMax(bytesMax)) / 2;
 
   const hold = (record: Appended): void => {
     // Another program's records may have a uid twice, and one takes the place of the other.
@@ -67,14 +70,22 @@ export function createRation(bytesMax: number): Ration {
     counts.lost += 1;
   };
 
+  /** What a call brings with it must not use the reserve up: calls that nobody waits for go on. */
+  const isWithin = ({ name, entry }: Appended): boolean => {
+    if (!OWN.has(name)) return false;
+    return entry.closes === undefined || (!held.has(entry.closes) && spent < reserve);
+  };
+
   return {
     admit(record) {
-      const { name, entry } = record;
-      if (size.full && !OWN.has(name)) {
+      const { entry } = record;
+      if (size.full && !isWithin(record)) {
         hold(record);
         return false;
       }
-      since += entry.head.length + entry.tail.length + LINE_BYTES;
+      const bytes = entry.head.length + entry.tail.length + LINE_BYTES;
+      since += bytes;
+      if (size.full && entry.closes !== undefined) spent += bytes;
       return true;
     },
     refuse(uid) {
@@ -86,6 +97,7 @@ export function createRation(bytesMax: number): Ration {
       size = now;
       since = 0;
       if (now.full) return [];
+      spent = 0;
       const released = [...held.values()];
       held.clear();
       return released;
