@@ -104,6 +104,7 @@ async function spooled(options: RecordsOptions): Promise<Records> {
     onCommit: (seconds) => metrics.commit(seconds),
   });
   sayDisk(spool.directory, diagnostics);
+  sayFiltered(exporters, diagnostics);
   metrics.observeSpool(() => pipeline.spool.status());
   return {
     facts: {
@@ -146,6 +147,15 @@ export function exportersOfEnvironment(env: Environment, diagnostics: Diagnostic
     return [];
   }
   return [{ name: 'otlp', kind: 'otlp', required: true }];
+}
+
+/** What none of them gets counts as had by all of them, and goes with the rest. */
+export function sayFiltered(exporters: readonly ExporterPlan[], diagnostics: Diagnostics): void {
+  if (exporters.length === 0 || exporters.some(({ effects }) => effects === undefined)) return;
+  diagnostics.warn(
+    'every exporter has effects: no destination gets all records, so that none can prove that nothing is missing; ' +
+      'what no exporter is to get leaves the spool after spool.keep',
+  );
 }
 
 function sayDisk(directory: string, diagnostics: Diagnostics): void {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { loadServeConfig } from '../../src/config.ts';
 import { checkServe } from '../../src/service.ts';
-import { openRecords, type RecordsOptions } from '../../src/service/records.ts';
+import { openRecords, sayFiltered, type RecordsOptions } from '../../src/service/records.ts';
 import { hear } from '../telemetry/heard.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-service-'));
@@ -52,5 +52,22 @@ describe('without a spool', () => {
       const options = { ...config, env, diagnostics } as unknown as RecordsOptions;
       assert.throws(() => openRecords(options), /the exporter \w+ needs a spool: set spool\.durability/);
     });
+  }
+});
+
+test('where every exporter has effects it is said that no destination can prove anything', () => {
+  const file = { kind: 'file', required: true, file: { path: '/a', format: 'json' } } as const;
+  const [some, all] = [
+    { ...file, name: 'some', effects: ['deny'] },
+    { ...file, name: 'all' },
+  ] as const;
+  for (const [exporters, warns] of [
+    [[some], true],
+    [[some, all], false],
+    [[], false],
+  ] as const) {
+    const { diagnostics, text } = hear();
+    sayFiltered(exporters, diagnostics);
+    assert.equal(/no destination gets all records/.test(text()), warns);
   }
 });

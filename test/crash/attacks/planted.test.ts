@@ -20,8 +20,9 @@ import type { Adoption } from '../../../src/spool/adoption.ts';
 import { createCommitter } from '../../../src/spool/committer.ts';
 import { createKeeper, type Keeper } from '../../../src/spool/keeper.ts';
 import { nodeFiles } from '../../../src/spool/node-files.ts';
+import { surveySpool } from '../../../src/spool/survey.ts';
 import { entry, IDENTITY } from '../../support/spooled.ts';
-import { deny, open } from './spool-scene.ts';
+import { deny, open, verify } from './spool-scene.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-planted-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -183,6 +184,32 @@ describe('what is put beside or into a stream that nobody owns', () => {
     assert.equal(endOf(next.adopt().adopted), RECORDS);
     next.release();
   });
+});
+
+describe('an auditor and a survey of a spool in which something was put', () => {
+  const planted: Readonly<Record<string, (place: Place) => void>> = {
+    'a file with the name of a stream': ({ directory }) => writeFileSync(join(directory, OTHER), 'x'),
+    'a pipe with the name of a stream': ({ directory }) => pipe(join(directory, OTHER)),
+    'a pipe as a segment': ({ victim }) => pipe(join(victim, '00000000000000000004.log')),
+    'a link as a segment': ({ victim }) =>
+      symlinkSync('/etc/passwd', join(victim, '00000000000000000004.log')),
+  };
+  for (const [name, plant] of Object.entries(planted)) {
+    test(`${name} holds up neither, and does not pass for a proof`, async () => {
+      const place = makePlace();
+      plant(place);
+      // The one throws what it cannot read, the other exits with 4: neither says that all is well.
+      const ended = await verify(place.directory).then(
+        ({ exit }) => exit,
+        () => 4,
+      );
+      assert.notEqual(ended, 0);
+      const survey = (): unknown =>
+        surveySpool({ files: nodeFiles, directory: place.directory, exporters: [] });
+      if (name.endsWith('segment')) assert.doesNotThrow(survey);
+      else assert.equal((survey() as readonly unknown[]).length, 1);
+    });
+  }
 });
 
 function endOf(adopted: Adoption['adopted']): number | undefined {

@@ -19,6 +19,7 @@ import { before, describe, test } from 'node:test';
 import { bodyHash } from '../../../src/event/stamp.ts';
 import { openCursor } from '../../../src/spool/cursor.ts';
 import { encodeLine } from '../../../src/spool/line.ts';
+import { writeMark } from '../../../src/spool/mark.ts';
 import { nodeFiles } from '../../../src/spool/node-files.ts';
 import { encodeHeader, segmentName } from '../../../src/spool/segment.ts';
 import { IDENTITY } from '../../support/spooled.ts';
@@ -207,6 +208,18 @@ const ATTACKS: readonly Attack[] = [
       cursor.close();
     },
     // It stands beside the records and not in them; what it hides is missing from what comes.
+    delivers: 'less',
+  },
+  {
+    name: 'a hand-made mark that ends a killed stream early, with the right hash',
+    run(directory, { second, last }) {
+      const kept = linesOf(join(directory, last)).slice(0, 6);
+      const offset = kept.reduce((sum, { json, durable }) => sum + encodeLine(json, durable).length, 0);
+      const { json } = kept.at(-1) ?? assert.fail();
+      const end = { stream: second, sequence: sequenceOf(json), hash: bodyHash(json) };
+      writeMark(nodeFiles, join(directory, second), { end, segment: 1, offset });
+    },
+    // It stands beside the records, like a cursor: nobody signs the end that it names, and so what comes has none.
     delivers: 'less',
   },
   {
