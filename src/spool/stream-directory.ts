@@ -45,7 +45,8 @@ export function createRecordReader(
   // In a body these bytes are members: inside a JSON string a quote is escaped.
   const before = `"verdict.stream.id":"${stream}","verdict.stream.previous_hash":"`;
   const between = '","verdict.stream.sequence":';
-  return ({ json, offset, end, durableBefore }, segment) => {
+  return (line, segment) => {
+    const { json } = line;
     if (json === undefined) return undefined;
     const at = json.indexOf(before);
     if (at === -1) return undefined;
@@ -54,18 +55,40 @@ export function createRecordReader(
     if (!json.startsWith(between, betweenAt)) return undefined;
     const sequence = parseCount(json, betweenAt + between.length);
     if (sequence === undefined) return undefined;
-    return {
-      body: json,
-      stream,
-      sequence,
-      segment,
-      offset,
-      end,
-      durableBefore,
-      hash: hash('sha256', json),
-      previousHash: json.slice(hashAt, betweenAt),
-    };
+    const previousHash = json.slice(hashAt, betweenAt);
+    return new ReadRecord(line, { body: json, stream, sequence, segment, previousHash });
   };
+}
+
+/**
+ * A class and no object literal: those V8 may come to allocate among its old objects, where one that is dead keeps its
+ * body until the next full collection (pretenuring goes by the place of a literal).
+ */
+class ReadRecord implements FoundRecord {
+  readonly body: string;
+  readonly stream: string;
+  readonly sequence: number;
+  readonly segment: number;
+  readonly offset: number;
+  readonly end: number;
+  readonly durableBefore: number;
+  readonly hash: string;
+  readonly previousHash: string;
+
+  constructor(
+    { offset, end, durableBefore }: ScannedLine,
+    said: Pick<FoundRecord, 'body' | 'stream' | 'sequence' | 'segment' | 'previousHash'>,
+  ) {
+    this.body = said.body;
+    this.stream = said.stream;
+    this.sequence = said.sequence;
+    this.segment = said.segment;
+    this.offset = offset;
+    this.end = end;
+    this.durableBefore = durableBefore;
+    this.hash = hash('sha256', said.body);
+    this.previousHash = said.previousHash;
+  }
 }
 
 /** A positive integer that a `,` or `}` ends. */
