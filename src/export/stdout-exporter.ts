@@ -10,6 +10,8 @@ import { DeliveryError } from './acknowledgement.ts';
 import { createDirectExporter } from './direct-exporter.ts';
 import type { Exporter } from './direct-exporter.ts';
 import { formatOf } from './encoding.ts';
+import { systemTimers } from './timers.ts';
+import type { Timers } from './timers.ts';
 
 export interface StdoutSettings {
   /** One of FORMAT_NAMES. */
@@ -79,7 +81,7 @@ function trouble(error: unknown): DeliveryError {
  */
 function openStdout(): Output {
   const stat = fstatSync(STDOUT);
-  if (!stat.isFIFO() && !stat.isSocket()) return { write: writeAll, close: () => {} };
+  if (!stat.isFIFO() && !stat.isSocket()) return descriptorOutput();
   const socket = new Socket({ fd: STDOUT, readable: false, writable: true });
   let broken: Error | undefined;
   socket.on('error', (error) => (broken = error));
@@ -98,11 +100,32 @@ function openStdout(): Output {
   };
 }
 
-const writeSome = promisify(write);
+const writeAsync = promisify(write);
 
-async function writeAll(bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) {
-    // At the file's own position: others may write to it too.
-    at += (await writeSome(STDOUT, bytes, at, bytes.length - at, null)).bytesWritten;
-  }
+/** At the file's own position: others may write to it too. */
+async function writeSome(bytes: Uint8Array): Promise<number> {
+  return (await writeAsync(STDOUT, bytes, 0, bytes.length, null)).bytesWritten;
+}
+
+/** Somebody else may have made the terminal one that takes what it can and no more. */
+const AGAIN_MS = 20;
+
+/** @param take writes as much as it can, and says how much; a test puts its own in */
+export function descriptorOutput(
+  take: (bytes: Uint8Array) => Promise<number> = writeSome,
+  timers: Timers = systemTimers,
+): Output {
+  return {
+    async write(bytes) {
+      for (let at = 0; at < bytes.length;) {
+        try {
+          at += await take(bytes.subarray(at));
+        } catch (error) {
+          if (codeOf(error) !== 'EAGAIN') throw error;
+          await new Promise<void>((resolve) => timers.after(AGAIN_MS, resolve));
+        }
+      }
+    },
+    close: () => {},
+  };
 }

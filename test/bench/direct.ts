@@ -64,7 +64,7 @@ export const directSection: Section = {
     await stopAll([receiver]);
     return (
       `${count(records)} records each (${count(few.position.sequence)} where each line is synced). CPU is that of the whole ` +
-      `process; reading, checking and parsing the spool is in ours, and not in pino’s.\n\n${tableOf(files, written)}\n` +
+      `process; reading and checking the spool is in ours, and not in pino’s.\n\n${tableOf(files, written)}\n` +
       `To the same receiver in a process of its own:\n\n${tableOf(posts, posted)}`
     );
   },

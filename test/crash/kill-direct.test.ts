@@ -115,8 +115,14 @@ function fileBytes(directory: string): number {
 function fileLines(directory: string): string[] {
   return logFiles(directory).flatMap((name) => {
     const path = join(directory, name);
-    const bytes = readFileSync(existsSync(path) ? path : `${path}.gz`);
-    const text = (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
+    let text: string;
+    try {
+      const bytes = readFileSync(path);
+      text = (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
+    } catch (error) {
+      if (name.endsWith('.gz')) throw error;
+      text = gunzipSync(readFileSync(`${path}.gz`)).toString();
+    }
     return text.split('\n').slice(0, -1);
   });
 }

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ExportResultCode } from '@opentelemetry/core';
 import { DeliveryError } from '../../src/export/acknowledgement.ts';
-import { createStdoutExporter } from '../../src/export/stdout-exporter.ts';
+import { createStdoutExporter, descriptorOutput } from '../../src/export/stdout-exporter.ts';
 import type { Output } from '../../src/export/stdout-exporter.ts';
 import { WATCHDOG_TIMEOUTS } from '../../src/export/watchdog.ts';
+import { createJumpingTimers } from './jumping-timers.ts';
 import { chainOf } from './memory-stream.ts';
 import { send } from './records.ts';
 
@@ -59,6 +60,24 @@ describe('the stdout exporter', () => {
     await send(exporter, [C]);
     assert.deepEqual(written, [`${A}\n`, `\n${A}\n${B}\n`, `${C}\n`]);
     assert.equal(opened(), 2);
+  });
+
+  test('goes on where a descriptor stopped that takes no more for now, and tells what it will never take', async () => {
+    const taken: string[] = [];
+    const timers = createJumpingTimers();
+    const output = descriptorOutput(async (bytes) => {
+      if (taken.length % 2 === 1) {
+        taken.push('');
+        throw Object.assign(new Error('EAGAIN'), { code: 'EAGAIN' });
+      }
+      taken.push(Buffer.from(bytes.subarray(0, 3)).toString());
+      return Math.min(3, bytes.length);
+    }, timers);
+    await output.write(Buffer.from('a line\n'));
+    assert.equal(taken.join(''), 'a line\n');
+    assert.deepEqual(timers.passed, [20, 20]);
+    const broken = descriptorOutput(() => Promise.reject(Object.assign(new Error('EIO'), { code: 'EIO' })));
+    await assert.rejects(broken.write(Buffer.from('a')), /EIO/);
   });
 
   test('waits for a reader longer than any watchdog, which would write into the middle of a line', () => {
