@@ -90,7 +90,7 @@ export function adoptStreams(options: AdoptionOptions): Adoption {
     failed,
     gaps: adopted.flatMap(({ damages }) => damages.map(gapOfDamage)),
     unknownOutcomes: unknownOutcomes(adopted, () =>
-      [...busy, ...left].flatMap((stream) =>
+      [...busy, ...left, ...successorsOf(adopted, streams)].flatMap((stream) =>
         settledIn(files, { directory, stream, citations, header: undefined }),
       ),
     ),
@@ -145,7 +145,8 @@ function lockStreams({ files, directory, own, isSettled, most = Infinity }: Adop
 /**
  * An outcome may stand in another stream than its decision: in the one that continued it, or in that of an adopter
  * that died before it left its mark. Each call gets one outcome.
- * @param settledInBusy of streams that we do not hold; another adopter may have been quicker to lock one of two
+ * @param settledInBusy of streams that we do not hold; another adopter may have been quicker to lock one of two, or we
+ * could read the one earlier than the other
  */
 function unknownOutcomes(
   adopted: readonly AdoptedStream[],
@@ -161,9 +162,20 @@ function unknownOutcomes(
   return [...open.values()];
 }
 
+/** Streams that continue one of these and were adopted before, so that nobody recovers them now. */
+function successorsOf(adopted: readonly AdoptedStream[], streams: Catalogue['streams']): string[] {
+  const names = new Set(adopted.map(({ stream }) => stream));
+  return streams.flatMap(({ stream, predecessor }) =>
+    predecessor !== undefined && names.has(predecessor.stream) && !names.has(stream) ? [stream] : [],
+  );
+}
+
 function settledIn(files: SpoolFiles, orphan: Orphan): readonly string[] {
   try {
-    return recoverSynced(files, orphan).settledElsewhere;
+    const { marked, settledElsewhere } = recoverSynced(files, orphan);
+    const { directory, stream, citations } = orphan;
+    // What is marked was not read.
+    return marked ? recoverStream(files, directory, stream, citations).settledElsewhere : settledElsewhere;
   } catch {
     // Its owner may be removing it. What is settled there is settled twice then, which a reader can tell.
     return [];

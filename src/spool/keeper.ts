@@ -262,15 +262,16 @@ class StreamKeeper implements Keeper {
     const { plan, locks, borrowed } = this.#lockFor(wanted);
     try {
       for (const gap of [...plan.gaps, ...this.#gapsOfOthers(streams, plan)]) await onGap(gap);
-      // What is acknowledged here is durable in its cursor already.
-      const freed = freeSegments({ files, directory, plan, flush: () => {}, locks });
-      for (const stream of freed.streams) this.#known.delete(stream);
+      // Before it goes: whoever reads there must not take it for damage.
       for (const { stream, segments } of streams) {
         const left = segments.find(
           ({ first }) => !plan.segments.some((gone) => gone.stream === stream && gone.first === first),
         );
         if (left !== undefined && left !== segments[0]) onFreed(stream, left.first);
       }
+      // What is acknowledged here is durable in its cursor already.
+      const freed = freeSegments({ files, directory, plan, flush: () => {}, locks });
+      for (const stream of freed.streams) this.#known.delete(stream);
       const bytes = streams
         .flatMap(({ segments }) => segments)
         .reduce((sum, segment) => sum + segment.bytes, 0);

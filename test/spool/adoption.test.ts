@@ -5,8 +5,9 @@ import { adoptStreams } from '../../src/spool/adoption.ts';
 import { readCatalogue } from '../../src/spool/catalogue.ts';
 import { createCommitter } from '../../src/spool/committer.ts';
 import type { Committer, CommitterOptions, Entry } from '../../src/spool/committer.ts';
+import { writeMark } from '../../src/spool/mark.ts';
 import type { Citation } from '../../src/spool/position.ts';
-import { recoverStream } from '../../src/spool/recovery.ts';
+import { recoveredPosition, recoverStream } from '../../src/spool/recovery.ts';
 import { SEGMENT_BYTES_MIN } from '../../src/spool/segment.ts';
 import { DECISION, OUTCOME } from '../event/sample.ts';
 import { createSimulatedFiles, seededRandom } from '../support/simulated-files.ts';
@@ -117,6 +118,37 @@ describe('adoption', () => {
       uncertain.map(({ decisionUid }) => decisionUid),
       ['u3', 'u5'],
     );
+  });
+
+  test('a call has one outcome, though the stream that decided it could be read only after the one that has it', () => {
+    const files = createSimulatedFiles();
+    const attributes = {
+      ...DECISION.attributes,
+      'verdict.decision.effect': 'allow',
+      'log.record.uid': 'u1',
+    };
+    const first = open(files, A);
+    first.commit([{ ...halve({ ...DECISION, attributes }), opens: 'u1' }]);
+    const { stream, sequence, hash } = first.position();
+    const second = open(files, B, {
+      predecessor: { stream, sequence, hash },
+      openDecisions: first.openDecisions(),
+    });
+    const done = { ...OUTCOME.attributes, 'verdict.decision.uid': 'u1' };
+    second.commit([{ ...halve({ ...OUTCOME, attributes: done }), closes: 'u1' }]);
+    files.kill();
+    files.fail('open', { code: 'EIO', path: `${A}/00000000000000000001.log`, always: true });
+    const [early = assert.fail()] = adopt(files).adopted;
+    assert.equal(early.stream, B);
+    const position = recoveredPosition(early) ?? assert.fail();
+    writeMark(files, `${SPOOL}/${B}`, { end: early.end, segment: position.segment, offset: position.offset });
+    files.mend();
+    const { adopted, unknownOutcomes } = adopt(files, [B]);
+    assert.deepEqual(
+      adopted.map((one) => one.stream),
+      [A],
+    );
+    assert.deepEqual(unknownOutcomes, []);
   });
 
   test('ends a stream where its successor says, whatever lies behind, and sees that before it adopts', () => {
