@@ -219,9 +219,10 @@ export function freeSegments(options: FreeingOptions): Freed {
       flush(stream);
       for (const segment of segments) {
         unlinkQuietly(files, segmentPath(path, segment.first));
+        // One by one: a power cut may keep any of several removals, and an older segment without a newer one is a hole.
+        files.syncDirectory(path);
         bytes += segment.bytes;
       }
-      if (segments.length > 0) files.syncDirectory(path);
       if (!plan.streams.includes(stream)) continue;
       removeStream(options, stream);
       removed.push(stream);

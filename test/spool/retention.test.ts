@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { freeSegments, planRetention } from '../../src/spool/retention.ts';
 import type { KeptStream, RetentionState } from '../../src/spool/retention.ts';
-import { createSimulatedFiles } from '../support/simulated-files.ts';
+import { createSimulatedFiles, seededRandom } from '../support/simulated-files.ts';
 
 const HOUR = 3_600_000;
 const A = '019aaaaa-0000-7000-8000-00000000000a';
@@ -271,6 +271,22 @@ describe('retention', () => {
     // Freed again, as after a crash: nothing is in the way.
     const again = freeSegments({ files, directory: '/spool', plan, flush: () => {}, locks });
     assert.deepEqual(again.failed, []);
+  });
+
+  test('a power cut at any moment leaves the newest segments, and no hole before them', () => {
+    const all = [1, 11, 21].map((first) => `${String(first).padStart(20, '0')}.log`);
+    for (let cut = 1; cut <= 6; cut += 1) {
+      for (let seed = 0; seed < 20; seed += 1) {
+        const files = createSimulatedFiles();
+        files.makeDirectory(`/spool/${A}`);
+        for (const name of all) files.plant(`/spool/${A}/${name}`, Buffer.from('x'));
+        const plan = planRetention(state([stream(A, [90, 90, 90], { over: true, ...acked(30) })]));
+        files.cutAt(cut);
+        freeSegments({ files, directory: '/spool', plan, flush: () => {}, locks: new Map() });
+        const left = files.crash(seededRandom(seed)).list(`/spool/${A}`);
+        assert.deepEqual(left, left.length === 0 ? [] : all.slice(-left.length), `cut ${cut}, seed ${seed}`);
+      }
+    }
   });
 });
 
