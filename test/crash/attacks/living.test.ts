@@ -4,10 +4,16 @@ import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync, unlinkSync, w
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { halve } from '../../../src/event/halves.ts';
 import { loadSigningKey } from '../../../src/event/signing.ts';
+import { newUid } from '../../../src/event/uid.ts';
 import { DEAD_LETTER_DIRECTORY } from '../../../src/export/dead-letter.ts';
+import { createCommitter } from '../../../src/spool/committer.ts';
+import { nodeFiles } from '../../../src/spool/node-files.ts';
+import { DECISION, LIFECYCLE } from '../../event/sample.ts';
 import { eventually } from '../../support/collector.ts';
 import { startOtlpReceiver, type OtlpReceiver } from '../../support/otlp-receiver.ts';
+import { IDENTITY } from '../../support/spooled.ts';
 import { copyOf, deny, makeOriginal, open, sign, verify, type Original } from './spool-scene.ts';
 
 const TIMEOUT_MS = 60_000;
@@ -116,6 +122,35 @@ describe('an attack on a spool in use', () => {
     },
   );
 });
+
+test(
+  'a stream of somebody’s own making shows in the spool; a start that takes it over signs it, which is a limit',
+  { timeout: TIMEOUT_MS },
+  async (t) => {
+    const receiver = await startOtlpReceiver();
+    t.after(receiver.close);
+    const directory = copyOf(original.directory);
+    const forger = createCommitter({
+      files: nodeFiles,
+      directory,
+      streamId: newUid(Date.now()),
+      identityOfStream: IDENTITY,
+    });
+    const allowed = { ...DECISION.attributes, 'verdict.decision.effect': 'allow' };
+    forger.commit([halve(LIFECYCLE), halve({ ...DECISION, attributes: allowed })]);
+    forger.close();
+    forger.release();
+    const spooled = await verify(directory);
+    assert.equal(spooled.exit, 1);
+    assert.match(spooled.out, new RegExp(`! ${forger.stream} .*no good checkpoint vouches`), spooled.out);
+    // Nothing tells it from the stream of a process that was killed before its first checkpoint: whoever may write to
+    // the spool is believed. So the directory is 0700, and a spool that others may write to is not used.
+    const spool = await open(directory, { url: receiver.url });
+    await spool.stop(10_000);
+    const { out } = await audit(receiver);
+    assert.match(out, new RegExp(`ok +${forger.stream}: 2 records`), out);
+  },
+);
 
 describe('a collector that refuses every record', () => {
   test(
