@@ -111,20 +111,22 @@ function fileBytes(directory: string): number {
   return existsSync(path) ? statSync(path).size : 0;
 }
 
-/** A last line without an end was acknowledged to nobody; a file that is gone meanwhile is there gzipped. */
+/** Lines with an end, for others were acknowledged to nobody. While it runs, a file may be gone again: then nothing. */
 function fileLines(directory: string): string[] {
   return logFiles(directory).flatMap((name) => {
-    const path = join(directory, name);
-    let text: string;
-    try {
-      const bytes = readFileSync(path);
-      text = (name.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString();
-    } catch (error) {
-      if (name.endsWith('.gz')) throw error;
-      text = gunzipSync(readFileSync(`${path}.gz`)).toString();
-    }
+    const bytes = readIfThere(join(directory, name));
+    const text = (name.endsWith('.gz') && bytes.length > 0 ? gunzipSync(bytes) : bytes).toString();
     return text.split('\n').slice(0, -1);
   });
+}
+
+function readIfThere(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  }
 }
 
 function logOf(body: string): DeliveredLog {
