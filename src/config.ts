@@ -12,8 +12,10 @@ import { parseDurationMs } from './config/quantity.ts';
 import { CONFIG_SCHEMA, type ConfigFile } from './config/schema.ts';
 import { exportersOf } from './config/exporters.ts';
 import { headersOf } from './config/headers.ts';
+import { issuersOf } from './config/identity.ts';
 import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
+import type { JwtIssuer } from './identity/jwt.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -30,6 +32,8 @@ export interface ServeConfig {
   readonly policyFiles: readonly string[];
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly apiKeysFile: string | undefined;
+  /** Whose tokens are accepted. */
+  readonly jwtIssuers: readonly JwtIssuer[];
   readonly anonymous: 'allow' | 'deny';
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
@@ -116,6 +120,7 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     policyFiles: raw.policy.map((path) => resolve(base, path)),
     servers: serversOf(raw, fault),
     apiKeysFile: raw.identity?.api_keys === undefined ? undefined : resolve(base, raw.identity.api_keys),
+    jwtIssuers: issuersOf(raw.identity ?? {}, fault),
     anonymous,
     allowedHosts: raw.allowed_hosts ?? [],
     allowedOrigins: raw.allowed_origins ?? [],
@@ -165,10 +170,10 @@ function checkReach(raw: ConfigFile, host: string, fault: Assembly['fault']): vo
   if (anonymous === 'allow' && !isLoopback(host)) {
     fault('/identity/anonymous', 'anonymous callers are only served on a loopback address');
   }
-  if (anonymous === 'deny' && raw.identity?.api_keys === undefined) {
+  if (anonymous === 'deny' && raw.identity?.api_keys === undefined && raw.identity?.jwt === undefined) {
     fault(
       '/identity',
-      'nobody could get in: name a keys file as identity.api_keys, or set identity.anonymous to allow',
+      'nobody could get in: name a keys file as identity.api_keys, token issuers as identity.jwt, or set identity.anonymous to allow',
     );
   }
 }

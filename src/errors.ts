@@ -54,6 +54,17 @@ export const ERRORS = {
   origin_refused: { text: 'The {header} header {value} is not allowed here.', http: 403, rpc: -31403 },
   identity_missing: { text: 'No credentials were sent.', http: 401, rpc: -31401 },
   identity_invalid: { text: 'The credentials were not accepted: {detail}.', http: 401, rpc: -31401 },
+  identity_form: {
+    text: 'The credentials came in a form that is not accepted: {detail}.',
+    http: 400,
+    rpc: -31401,
+  },
+  identity_scope: { text: 'The token does not cover this request: {detail}.', http: 403, rpc: -31403 },
+  identity_unavailable: {
+    text: 'Whether the credentials hold cannot be checked now: {detail}.',
+    http: 503,
+    rpc: -31503,
+  },
   session_foreign: { text: 'There is no such session of this caller.', http: 404, rpc: -31404 },
   server_unknown: { text: 'There is no server named {server} here.', http: 404, rpc: -31404 },
   http_malformed: { text: 'The HTTP request cannot be read: {detail}.', http: 400, rpc: -32600 },

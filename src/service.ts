@@ -15,7 +15,7 @@ import { checkExporters } from './export/delivery.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
 import { createResource } from './export/resource.ts';
 import { loadApiKeys, type ApiKeys } from './identity/api-keys.ts';
-import { httpAuthenticator, lockedOut } from './identity/authenticate.ts';
+import { lockedOut } from './identity/authenticate.ts';
 import { stdioIdentity } from './identity/stdio.ts';
 import { lintPolicy, methodFaults } from './policy/lint.ts';
 import { loadPolicy } from './policy/load.ts';
@@ -29,6 +29,7 @@ import { runStdioDoor, type ChildEnd } from './proxy/stdio/door.ts';
 import type { Diagnostics } from './telemetry/diagnostics.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createTracing } from './telemetry/tracing.ts';
+import { callersOf } from './service/callers.ts';
 import { openRecords, type Farewell, type Records } from './service/records.ts';
 import { serveHealth, type HealthServer } from './telemetry/health.ts';
 import type { SpoolConfig } from './config/spool.ts';
@@ -177,7 +178,7 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
   const door = createHttpDoor({
     gate: core.gate,
     servers: config.servers,
-    authenticate: httpAuthenticator({ apiKeys, anonymous: config.anonymous, nowMs: Date.now }),
+    ...callersOf(config, apiKeys, diagnostics),
     listen: config.listen,
     messageLimits: config.messageBytesMax === undefined ? {} : { bytesMax: config.messageBytesMax },
     allowedHosts: config.allowedHosts,
@@ -238,8 +239,9 @@ export function checkServe({ config, cwd, diagnostics }: ServeOptions): void {
 
 /** Reads the keys file, and warns where nobody could get in. */
 export function readCallers(config: ServeConfig, cwd: string, diagnostics: Diagnostics): ApiKeys | undefined {
-  const apiKeys = readKeys(config.apiKeysFile, cwd);
-  const warning = lockedOut({ apiKeys, anonymous: config.anonymous, nowMs: Date.now });
+  const { anonymous, apiKeysFile, jwtIssuers } = config;
+  const apiKeys = readKeys(apiKeysFile, cwd);
+  const warning = lockedOut({ apiKeys, issuers: jwtIssuers.length, anonymous, nowMs: Date.now });
   if (warning !== undefined) diagnostics.warn(warning);
   return apiKeys;
 }

@@ -109,6 +109,62 @@ describe('verdict.yaml', () => {
     });
   }
 
+  test('names token issuers, with what is secure where it says nothing', () => {
+    const text = GOOD.replace(
+      '{api_keys: k.yaml}',
+      '{jwt: [{issuer: "https://idp.example", audience: "https://mcp.example/{server}/mcp", clock_skew: 1s}]}',
+    );
+    const [issuer, ...others] = load(text).jwtIssuers;
+    assert.deepEqual(others, []);
+    assert.ok(issuer !== undefined);
+    assert.deepEqual(
+      [issuer.jwksUri, issuer.clockSkewMs, issuer.scopes, issuer.claims],
+      [undefined, 1000, [], { user: 'sub', roles: 'roles', agent: undefined }],
+    );
+    assert.ok(issuer.algorithms.every((algorithm) => /^(RS|PS|ES)|^Ed/.test(algorithm)));
+  });
+
+  const jwt = (members: string): readonly string[] =>
+    faults(GOOD.replace('{api_keys: k.yaml}', `\n  jwt:\n    - {audience: a, ${members}}`)).map((text) =>
+      text.replace(/(\d+:\d+ .{0,30}).*/s, '$1'),
+    );
+  const wrong: readonly (readonly [string, string, string])[] = [
+    ['an issuer in the clear', 'issuer: "http://idp.example"', '6:29 must be an https URL; http is'],
+    ['an issuer that is no URL', 'issuer: idp', '6:29 must be an https URL; http is'],
+    ['an issuer with a query', 'issuer: "https://idp.example?a"', '6:29 must have no query and no frag'],
+    ['an issuer with credentials', 'issuer: "https://a:b@idp.example"', '6:29 must not hold credentials'],
+    ['no issuer', 'scopes: []', '6:7 the key issuer is missing'],
+    [
+      'a shared-secret algorithm',
+      'issuer: "https://a.example", algorithms: [HS256]',
+      '6:63 must be one of RS256',
+    ],
+    ['no signature', 'issuer: "https://a.example", algorithms: [none]', '6:63 must be one of RS256'],
+    [
+      'a skew that hides everything',
+      'issuer: "https://a.example", clock_skew: 1h',
+      '6:62 must be a time up to 300s',
+    ],
+    ['keys in a file', 'issuer: "https://a.example", jwks_uri: "file:///k"', '6:60 must be an https URL'],
+    [
+      'a scope with a quote',
+      `issuer: "https://a.example", scopes: ['a"b']`,
+      '6:59 must be a scope, without blank',
+    ],
+    [
+      'an issuer twice',
+      'issuer: "https://a.example"}\n    - {audience: b, issuer: "https://a.example"',
+      '7:29 this issuer stands twice',
+    ],
+  ];
+  for (const [what, members, expected] of wrong) {
+    test(`with ${what} is refused where it stands`, () => {
+      const [found = '', ...others] = jwt(members);
+      assert.deepEqual(others, []);
+      assert.ok(found.startsWith(expected), found);
+    });
+  }
+
   test('that is not there is said to be missing', () => {
     assert.throws(() => loadServeConfig(join(directory, 'none.yaml'), {}), {
       code: 'file_unreadable',

@@ -9,6 +9,7 @@ import {
   NAMED_EXPORTER,
   type DirectEntry,
 } from './exporter-schema.ts';
+import { IDENTITY_SCHEMA, type IdentityEntry } from './identity-schema.ts';
 
 const MAX_LISTEN_NAME = 64;
 
@@ -36,14 +37,7 @@ export const CONFIG_SCHEMA = {
         },
       },
     },
-    identity: {
-      type: 'object',
-      additionalProperties: false,
-      properties: {
-        api_keys: { type: 'string', minLength: 1 },
-        anonymous: { enum: ['allow', 'deny'] },
-      },
-    },
+    identity: IDENTITY_SCHEMA,
     keys: {
       type: 'object',
       additionalProperties: false,
@@ -124,7 +118,7 @@ export interface ConfigFile {
   readonly servers: Readonly<
     Record<string, { readonly url: string; readonly headers?: Readonly<Record<string, string>> }>
   >;
-  readonly identity?: { readonly api_keys?: string; readonly anonymous?: 'allow' | 'deny' };
+  readonly identity?: IdentityEntry;
   readonly keys?: { readonly directory?: string };
   /** `otlp` is an OtlpEntry. */
   readonly exporters?: Readonly<Record<string, OtlpEntry | DirectEntry>>;

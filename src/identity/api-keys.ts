@@ -114,16 +114,14 @@ export function newApiKey(facts: Omit<ApiKeyEntry, 'id' | 'hash'>): { key: strin
 const NOBODY = Buffer.alloc(32);
 
 /**
- * Checks the value of an Authorization header (`Bearer k_...`).
+ * Checks a key (`k_...`).
  * @param nowMs milliseconds since the epoch, for `expires`
  */
 export function authenticateApiKey(
   keys: ApiKeys | undefined,
-  authorization: string,
+  presented: string,
   nowMs: number,
 ): Authentication {
-  const presented = /^bearer +(\S+) *$/i.exec(authorization)?.[1];
-  if (presented === undefined) return invalid('the Authorization header is not "Bearer KEY"');
   const id = KEY_PATTERN.exec(presented)?.[1];
   const entry = id === undefined ? undefined : keys?.byId.get(`k_${id}`);
   const expected = entry === undefined ? NOBODY : Buffer.from(entry.hash.slice('sha256:'.length), 'hex');

@@ -1,23 +1,34 @@
 /** Which credentials an HTTP request carries, and whether they hold. There is no default principal. */
 import { authenticateApiKey, isCurrent, type ApiKeys } from './api-keys.ts';
-import { ANONYMOUS, type Authentication } from './identity.ts';
+import { readBearer } from './bearer.ts';
+import { ANONYMOUS, type Authentication, type Refusal } from './identity.ts';
+import type { JwtAuthenticator } from './jwt.ts';
 
 export interface HttpIdentityOptions {
   readonly apiKeys?: ApiKeys | undefined;
+  /** Checks tokens; undefined where no issuer is trusted. */
+  readonly jwt?: JwtAuthenticator | undefined;
   /** Whether a request without credentials is served as anonymous. Wrong credentials never are. */
   readonly anonymous: 'allow' | 'deny';
   readonly nowMs: () => number;
 }
 
-/** Credentials as they came: every Authorization header, in order. */
+/** Credentials as they came, and what for. */
 export interface HttpCredentials {
+  /** Every Authorization header, in order. */
   readonly authorization: readonly string[];
+  /** Whether the URL holds an `access_token`. */
+  readonly tokenInUrl: boolean;
+  /** The server that is asked for. */
+  readonly server: string;
 }
 
-export function httpAuthenticator(
-  options: HttpIdentityOptions,
-): (credentials: HttpCredentials) => Authentication {
-  return function authenticate({ authorization }) {
+export type HttpAuthenticator = (credentials: HttpCredentials) => Authentication | Promise<Authentication>;
+
+export function httpAuthenticator(options: HttpIdentityOptions): HttpAuthenticator {
+  return function authenticate({ authorization, tokenInUrl, server }) {
+    // A URL is in logs and histories: a token from there is spoilt, and whoever sends it should hear of it.
+    if (tokenInUrl) return refused('a token in the URL is not accepted', 'identity_form');
     const [first, ...others] = authorization;
     if (first === undefined) {
       return options.anonymous === 'allow'
@@ -25,20 +36,28 @@ export function httpAuthenticator(
         : { ok: false, reason: 'identity_missing', message: 'no credentials were sent' };
     }
     // Two Authorization headers are read differently by different servers, so neither is believed.
-    if (others.length > 0) {
-      return {
-        ok: false,
-        reason: 'identity_invalid',
-        message: 'more than one Authorization header was sent',
-      };
-    }
-    return authenticateApiKey(options.apiKeys, first, options.nowMs());
+    if (others.length > 0) return refused('more than one Authorization header was sent', 'identity_form');
+    const bearer = readBearer(first);
+    if (!bearer.ok) return refused(bearer.message);
+    if (bearer.form === 'key') return authenticateApiKey(options.apiKeys, bearer.token, options.nowMs());
+    if (options.jwt === undefined) return refused('no token issuer is trusted here');
+    return options.jwt(bearer.token, server);
   };
 }
 
+function refused(message: string, code?: 'identity_form'): Refusal {
+  const refusal = { ok: false, reason: 'identity_invalid', message } as const;
+  return code === undefined ? refusal : { ...refusal, code };
+}
+
+export interface Admitted extends Pick<HttpIdentityOptions, 'apiKeys' | 'anonymous' | 'nowMs'> {
+  /** How many token issuers are trusted. */
+  readonly issuers: number;
+}
+
 /** Why nobody can be served with these options; undefined where somebody can. */
-export function lockedOut({ apiKeys, anonymous, nowMs }: HttpIdentityOptions): string | undefined {
-  if (anonymous === 'allow') return undefined;
+export function lockedOut({ apiKeys, issuers, anonymous, nowMs }: Admitted): string | undefined {
+  if (anonymous === 'allow' || issuers > 0) return undefined;
   const now = nowMs();
   const entries = [...(apiKeys?.byId.values() ?? [])];
   if (entries.some((entry) => isCurrent(entry, now))) return undefined;

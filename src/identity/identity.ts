@@ -1,4 +1,5 @@
 /** Who asks. Only verified facts are here; what a client says of itself is `Claimed`. */
+import type { ErrorCode } from '../errors.ts';
 import type { IdentitySource } from '../event/vocabulary.ts';
 
 export interface Identity {
@@ -11,7 +12,7 @@ export interface Identity {
   readonly issuer?: string | undefined;
   /** Id of the API key that proved it; never the key. */
   readonly keyId?: string | undefined;
-  /** On whose behalf, outermost first. */
+  /** Who acts for the user: the current actor first, then whoever has passed the task on to it (RFC 8693). */
   readonly delegation?: readonly string[] | undefined;
 }
 
@@ -28,11 +29,15 @@ export interface Claimed {
   readonly userAgent?: string | undefined;
 }
 
+/** Why credentials prove nothing. */
+export interface Refusal {
+  readonly ok: false;
+  readonly reason: 'identity_missing' | 'identity_invalid';
+  /** Of the error that answers it, where it is not the one of the reason's name. */
+  readonly code?: Extract<ErrorCode, `identity_${string}`>;
+  /** Holds nothing of the credentials. */
+  readonly message: string;
+}
+
 /** The result of checking credentials. There is no default principal: a failure is a failure. */
-export type Authentication =
-  | { readonly ok: true; readonly identity: Identity }
-  | {
-      readonly ok: false;
-      readonly reason: 'identity_missing' | 'identity_invalid';
-      readonly message: string;
-    };
+export type Authentication = { readonly ok: true; readonly identity: Identity } | Refusal;

@@ -24,7 +24,7 @@ describe('an API key', () => {
   const keys = fileWith(entry);
 
   test('proves the identity that its entry names, and the file holds no part of its secret', () => {
-    const result = authenticateApiKey(keys, `Bearer ${key}`, NOW_MS);
+    const result = authenticateApiKey(keys, key, NOW_MS);
     assert.deepEqual(result, {
       ok: true,
       identity: {
@@ -41,18 +41,18 @@ describe('an API key', () => {
   });
 
   const bad: readonly (readonly [string, string])[] = [
-    ['no key at all', 'Bearer '],
-    ['another scheme', `Basic ${key}`],
-    ['a key with one character changed', `Bearer ${key.slice(0, -1)}${key.endsWith('A') ? 'B' : 'A'}`],
-    ['the id alone', `Bearer ${entry.id}`],
-    ['a key with an unknown id', `Bearer k_ffffffffffff_${key.slice(-43)}`],
-    ['two keys in one header', `Bearer ${key} ${key}`],
-    ['the hash instead of the key', `Bearer ${entry.hash}`],
-    ['a prototype member as id', 'Bearer k_constructor_' + 'A'.repeat(43)],
+    ['no key at all', ''],
+    ['a key behind something', `x${key}`],
+    ['a key with one character changed', `${key.slice(0, -1)}${key.endsWith('A') ? 'B' : 'A'}`],
+    ['the id alone', entry.id],
+    ['a key with an unknown id', `k_ffffffffffff_${key.slice(-43)}`],
+    ['two keys in one', `${key} ${key}`],
+    ['the hash instead of the key', entry.hash],
+    ['a prototype member as id', 'k_constructor_' + 'A'.repeat(43)],
   ];
-  for (const [what, header] of bad) {
+  for (const [what, presented] of bad) {
     test(`${what} proves nothing`, () => {
-      const result = authenticateApiKey(keys, header, NOW_MS);
+      const result = authenticateApiKey(keys, presented, NOW_MS);
       assert.ok(!result.ok);
       assert.equal(result.reason, 'identity_invalid');
       assert.ok(!result.message.includes(key.slice(-20)), 'the message must not repeat the key');
@@ -62,18 +62,18 @@ describe('an API key', () => {
   test('is refused from the moment it expires', () => {
     const made = newApiKey({ expires: '2026-11-22T00:00:00Z' });
     const expiring = fileWith(made.entry);
-    assert.ok(authenticateApiKey(expiring, `Bearer ${made.key}`, NOW_MS - 1).ok);
-    assert.ok(!authenticateApiKey(expiring, `Bearer ${made.key}`, NOW_MS).ok);
+    assert.ok(authenticateApiKey(expiring, made.key, NOW_MS - 1).ok);
+    assert.ok(!authenticateApiKey(expiring, made.key, NOW_MS).ok);
   });
 
   test('with a time that nobody can read is refused, not good for ever', () => {
     const made = newApiKey({ expires: '2020-13-01T00:00:00Z' });
     const keys: ApiKeys = { file: 'keys.yaml', byId: new Map([[made.entry.id, made.entry]]) };
-    assert.ok(!authenticateApiKey(keys, `Bearer ${made.key}`, NOW_MS).ok);
+    assert.ok(!authenticateApiKey(keys, made.key, NOW_MS).ok);
   });
 
   test('cannot be used where there is no keys file', () => {
-    assert.ok(!authenticateApiKey(undefined, `Bearer ${key}`, NOW_MS).ok);
+    assert.ok(!authenticateApiKey(undefined, key, NOW_MS).ok);
   });
 });
 

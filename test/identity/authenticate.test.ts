@@ -13,26 +13,30 @@ assert.ok(loaded.ok);
 const options = { apiKeys: loaded.keys, nowMs: () => 0 };
 
 describe('the HTTP authenticator', () => {
-  test('refuses a caller without credentials where anonymous callers are denied', () => {
-    const result = httpAuthenticator({ ...options, anonymous: 'deny' })({ authorization: [] });
+  const nothing = { authorization: [], tokenInUrl: false, server: 'files' };
+
+  test('refuses a caller without credentials where anonymous callers are denied', async () => {
+    const result = await httpAuthenticator({ ...options, anonymous: 'deny' })(nothing);
     assert.deepEqual(result.ok ? 'ok' : result.reason, 'identity_missing');
   });
 
-  test('knows a caller without credentials as nobody where anonymous callers are allowed', () => {
-    const result = httpAuthenticator({ ...options, anonymous: 'allow' })({ authorization: [] });
+  test('knows a caller without credentials as nobody where anonymous callers are allowed', async () => {
+    const result = await httpAuthenticator({ ...options, anonymous: 'allow' })(nothing);
     assert.ok(result.ok);
     assert.deepEqual(result.identity, { source: 'none' });
   });
 
-  test('never lets wrong credentials fall through to anonymous', () => {
-    const result = httpAuthenticator({ ...options, anonymous: 'allow' })({ authorization: ['Bearer wrong'] });
+  test('never lets wrong credentials fall through to anonymous', async () => {
+    const authenticate = httpAuthenticator({ ...options, anonymous: 'allow' });
+    const result = await authenticate({ ...nothing, authorization: ['Bearer wrong'] });
     assert.ok(!result.ok);
     assert.equal(result.reason, 'identity_invalid');
   });
 
-  test('believes neither of two Authorization headers', () => {
+  test('believes neither of two Authorization headers', async () => {
     const good = `Bearer ${made.key}`;
-    const result = httpAuthenticator({ ...options, anonymous: 'deny' })({ authorization: [good, good] });
+    const authenticate = httpAuthenticator({ ...options, anonymous: 'deny' });
+    const result = await authenticate({ ...nothing, authorization: [good, good] });
     assert.ok(!result.ok);
   });
 });
@@ -60,7 +64,7 @@ describe('that nobody can be served is said', () => {
   ];
   for (const [name, apiKeys, anonymous, expected] of cases) {
     test(name, () => {
-      const why = lockedOut({ apiKeys, anonymous, nowMs: () => 0 });
+      const why = lockedOut({ apiKeys, issuers: 0, anonymous, nowMs: () => 0 });
       if (expected === undefined) assert.equal(why, undefined);
       else assert.match(why ?? '', expected);
     });

@@ -1,16 +1,18 @@
 /** What a request must pass before its body is read: guard, route, method, identity. */
 import type { IncomingMessage } from 'node:http';
-import type { HttpCredentials } from '../../identity/authenticate.ts';
-import type { Authentication } from '../../identity/identity.ts';
+import type { HttpAuthenticator } from '../../identity/authenticate.ts';
 import type { Origin, Rejection } from '../gate.ts';
 import { checkGuard, type GuardOptions } from './guard.ts';
 import { duplicatedHeader, headerValues } from './headers.ts';
+import { metadataServer, type ProtectedResources } from './protected-resource.ts';
 import type { HttpUpstream } from './upstream.ts';
 
 export interface AdmissionOptions {
   readonly servers: ReadonlyMap<string, HttpUpstream>;
   readonly guard: GuardOptions;
-  readonly authenticate: (credentials: HttpCredentials) => Authentication | Promise<Authentication>;
+  readonly authenticate: HttpAuthenticator;
+  /** Where clients get tokens; undefined where none are accepted. */
+  readonly resources: ProtectedResources | undefined;
 }
 
 export type Method = 'POST' | 'GET' | 'DELETE';
@@ -24,6 +26,8 @@ export type Admission =
     }
   /** A browser asks whether it may call. */
   | { readonly kind: 'preflight' }
+  /** A client asks where to get a token for a server; anybody may. */
+  | { readonly kind: 'metadata'; readonly server: string; readonly resources: ProtectedResources }
   | { readonly kind: 'refused'; readonly rejection: Rejection };
 
 /**
@@ -38,7 +42,11 @@ export async function admit(request: IncomingMessage, options: AdmissionOptions)
     const details = { header: guard.header, value: guard.value };
     return refused({ reason: 'origin_refused', code: 'origin_refused', details, origin: known });
   }
-  const name = serverName(request.url ?? '');
+  const { url = '' } = request;
+  const path = url.replace(/[?].*$/s, '');
+  const metadata = metadataFor(path, methodOf(request), options);
+  if (metadata !== undefined) return metadata;
+  const name = serverName(path);
   const upstream = options.servers.get(name);
   if (upstream === undefined) {
     return refused({
@@ -56,10 +64,12 @@ export async function admit(request: IncomingMessage, options: AdmissionOptions)
   }
   const authentication = await options.authenticate({
     authorization: headerValues(rawHeaders, 'authorization'),
+    tokenInUrl: tokenInUrl(url),
+    server: name,
   });
   if (!authentication.ok) {
-    const { reason, message } = authentication;
-    return refused({ reason, code: reason, details: { detail: message }, origin: routed });
+    const { reason, code = reason, message } = authentication;
+    return refused({ reason, code, details: { detail: message }, origin: routed });
   }
   const origin: Origin = { ...routed, identity: authentication.identity };
   const double = duplicatedHeader(rawHeaders);
@@ -73,12 +83,28 @@ function refused(rejection: Omit<Rejection, 'id'>): Admission {
   return { kind: 'refused', rejection: { ...rejection, id: null } };
 }
 
+/** Whether a token stands in the URL (RFC 6750, section 2.3), whatever it is. */
+function tokenInUrl(url: string): boolean {
+  const at = url.indexOf('?');
+  return at >= 0 && new URLSearchParams(url.slice(at)).has('access_token');
+}
+
+function metadataFor(
+  path: string,
+  method: Method | 'OPTIONS' | undefined,
+  { servers, resources }: AdmissionOptions,
+): Admission | undefined {
+  const server = metadataServer(path);
+  if (server === undefined || resources === undefined || !servers.has(server)) return undefined;
+  if (method === 'OPTIONS') return { kind: 'preflight' };
+  return method === 'GET' ? { kind: 'metadata', server, resources } : undefined;
+}
+
 /** Characters of an unknown path that go into records and answers. */
 const SHOWN_MAX = 256;
 
 /** The SERVER of `/SERVER/mcp`, else the whole path, which is then no server's name: names hold no slash. */
-function serverName(url: string): string {
-  const path = url.split('?', 1)[0] ?? '';
+function serverName(path: string): string {
   return /^\/([^/]+)\/mcp$/.exec(path)?.[1] ?? path.slice(0, SHOWN_MAX);
 }
 

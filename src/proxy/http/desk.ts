@@ -10,6 +10,7 @@ import { admit, type Admission, type AdmissionOptions } from './admission.ts';
 import { readBody } from './body.ts';
 import { sendJson, type GiveUp, type Relay } from './exchange.ts';
 import { ANSWER_SAFETY, clientTrace, headerValues, namesOtherCharset, upstreamHeaders } from './headers.ts';
+import { challenge, metadataOf } from './protected-resource.ts';
 import { relayExchange } from './relay.ts';
 import { MESSAGE_BYTES_MAX, parseMessage, type Message, type MessageLimits } from '../message/message.ts';
 
@@ -131,6 +132,11 @@ async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
   allowPage(visit);
   if (admission.kind === 'preflight') {
     answerPreflight(visit);
+    return;
+  }
+  if (admission.kind === 'metadata') {
+    client.setHeader('cache-control', `max-age=${METADATA_SECONDS}`);
+    sendJson(client, { httpStatus: 200, body: metadataOf(admission.resources, admission.server) });
     return;
   }
   const { method, origin } = admission;
@@ -313,16 +319,28 @@ function settleResponse(
   return true;
 }
 
+/** How long clients may keep what RFC 9728 tells them. */
+const METADATA_SECONDS = 300;
+
+/** When it is worth asking again for what could not be checked. */
+const RETRY_SECONDS = 5;
+
 /** Value of an Allow header. */
 export const METHODS = 'POST, GET, DELETE';
 
 function refuse(desk: HttpDesk, visit: Visit, rejection: Rejection): void {
   const answer = desk.relay.gate.reject(rejection);
-  const { client } = visit;
-  // RFC 6750, section 3: no error code where no credentials were sent.
-  if (rejection.code === 'identity_missing') client.setHeader('www-authenticate', 'Bearer');
-  if (rejection.code === 'identity_invalid')
-    client.setHeader('www-authenticate', 'Bearer error="invalid_token"');
+  const { client, request } = visit;
+  const [host] = headerValues(request.rawHeaders, 'host');
+  const server = rejection.origin.server?.name;
+  const challenged = challenge(rejection.code, {
+    resources: desk.admission.resources,
+    server,
+    host,
+    secure: false,
+  });
+  if (challenged !== undefined) client.setHeader('www-authenticate', challenged);
+  if (rejection.code === 'identity_unavailable') client.setHeader('retry-after', RETRY_SECONDS);
   if (rejection.code === 'http_method') client.setHeader('allow', METHODS);
   if (rejection.code === 'parse_size') sendEarly(visit, answer);
   else sendAnswer(visit, answer);

@@ -4,8 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { VerdictError } from '../../errors.ts';
-import type { HttpCredentials } from '../../identity/authenticate.ts';
-import type { Authentication } from '../../identity/identity.ts';
+import type { HttpAuthenticator } from '../../identity/authenticate.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
 import { createThrottle } from '../../telemetry/throttle.ts';
 import type { Gate } from '../gate.ts';
@@ -15,6 +14,7 @@ import { httpLimits, type HttpLimits } from './limits.ts';
 import { createUpstreamClient, errorCode, type HttpUpstream } from './upstream.ts';
 import type { MessageLimits } from '../message/message.ts';
 import { createPending } from '../pending.ts';
+import type { ProtectedResources } from './protected-resource.ts';
 import { createSessions } from './sessions.ts';
 import { watchWire } from './wire-fault.ts';
 
@@ -22,7 +22,9 @@ export interface HttpDoorOptions {
   readonly gate: Gate;
   /** By the name that stands in the path. */
   readonly servers: ReadonlyMap<string, HttpUpstream>;
-  readonly authenticate: (credentials: HttpCredentials) => Authentication | Promise<Authentication>;
+  readonly authenticate: HttpAuthenticator;
+  /** Where clients get tokens; undefined where none are accepted. */
+  readonly resources?: ProtectedResources | undefined;
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly limits?: Partial<HttpLimits> | undefined;
@@ -57,6 +59,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     admission: {
       servers: options.servers,
       authenticate: options.authenticate,
+      resources: options.resources,
       guard: {
         listenHost: listen.host,
         allowedHosts: options.allowedHosts ?? [],
