@@ -140,7 +140,7 @@ describe('the house', () => {
   test('every dependency is pinned exactly', () => {
     const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;
     const loose = Object.entries({ ...manifest['dependencies'], ...manifest['devDependencies'] }).filter(
-      ([, version]) => !/^\d+\.\d+\.\d+/.test(version),
+      ([, version]) => !/^(npm:@?[\w./-]+@)?\d+\.\d+\.\d+/.test(version),
     );
     assert.deepEqual(loose, []);
   });

@@ -15,7 +15,7 @@ import { errorAnswer, toolDenial } from './message/answer.ts';
 import { decisionFields, outcomeFields, rejectionFields, targetOf } from './decision.ts';
 import type { Answer, Direction, Forward, Gate, Governable, Origin } from './gate.ts';
 import type { Outcome, Refuse, Rejection, Ruling } from './gate.ts';
-import { lookupMethod, type MethodRow } from './message/methods.ts';
+import { isRemoved, lookupMethod, type MethodRow } from './message/methods.ts';
 
 export interface GateOptions {
   /** The policy in force now; read once per message. */
@@ -57,7 +57,7 @@ interface Passage {
 
 async function decide(options: GateOptions, passage: Passage): Promise<Ruling> {
   const { message, direction } = passage;
-  const row = lookupMethod(message.method, message.kind, direction);
+  const row = rowOf(message, direction);
   const trace = startTrace(options, passage);
   let uid: string | undefined;
   let judged: Judged = { verdict: UNDECIDED, argumentsLevel: 'none' };
@@ -88,6 +88,12 @@ async function decide(options: GateOptions, passage: Passage): Promise<Ruling> {
   const passed: Passed = { passage, row, trace, uid };
   if (judged.verdict.effect !== 'allow') return refuse(options, passed, judged.verdict);
   return forward(options, passed);
+}
+
+function rowOf(message: Governable, direction: Direction): MethodRow | undefined {
+  const { method, kind, call } = message;
+  const removed = call.modern && kind === 'request' && direction === 'to_upstream' && isRemoved(method);
+  return removed ? undefined : lookupMethod(method, kind, direction);
 }
 
 interface Judged {

@@ -100,11 +100,14 @@ describe('the gate', () => {
         'io.modelcontextprotocol/clientCapabilities': {},
       },
     };
-    const modern = answered(await gate.decide(message('tools/forget', envelope), origin, 'to_upstream'));
-    assert.equal(modern.status, 404);
+    // The second is a method that this revision has removed, whatever its params are.
+    for (const method of ['tools/forget', 'resources/subscribe']) {
+      const modern = answered(await gate.decide(message(method, envelope), origin, 'to_upstream'));
+      assert.deepEqual([modern.status, modern.body['error']?.['code']], [404, -32601]);
+    }
     assert.deepEqual(
       scene.drafts.map((draft) => draft.fields['verdict.decision.reason']),
-      ['method_unknown', 'method_unknown'],
+      ['method_unknown', 'method_unknown', 'method_unknown'],
     );
   });
 

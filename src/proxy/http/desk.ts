@@ -287,10 +287,14 @@ async function readMessage(desk: HttpDesk, request: IncomingMessage): Promise<Re
   if (check.ok) return { ok: true, message };
   const id = message.kind === 'request' ? message.id : null;
   const glimpse = message.kind === 'response' ? undefined : message;
-  return {
-    ok: false,
-    refusal: { code: 'header_mismatch', details: { header: check.header }, id, message: glimpse },
-  };
+  if (check.why === 'mismatch') {
+    const details = { header: check.header };
+    return { ok: false, refusal: { code: 'header_mismatch', details, id, message: glimpse } };
+  }
+  // MCP 2026-07-28, basic: a request without its envelope has invalid params.
+  const detail = `_meta must hold the version that the header ${check.header} names`;
+  const details = { method: shown(glimpse?.method ?? ''), detail };
+  return { ok: false, refusal: { code: 'parse_params', details, id, message: glimpse } };
 }
 
 /**

@@ -2,6 +2,7 @@
 import { VerdictError } from '../../errors.ts';
 import { isObject } from '../../event/json.ts';
 import type { Json } from '../../event/json.ts';
+import { isRemoved } from './methods.ts';
 import { foldKey, shown } from './strict-json.ts';
 
 /** What records and policy need of a request's params. */
@@ -101,14 +102,12 @@ const META_NAMES: ReadonlySet<string> = new Set([META_VERSION, META_CLIENT].map(
  */
 export function readCall(method: string, params: Params, sizeOf: (value: Json) => number | undefined): Call {
   refuseVariants(method, params, MEMBER_NAMES.get(method) ?? META_ALONE);
-  for (const member of MEMBERS.get(method) ?? []) checkMember(method, params, member);
+  const enclosed = envelope(method, params);
+  // The gate refuses it as unknown, whatever its params are: to find fault with them would say that it is known.
+  const members = enclosed.modern && isRemoved(method) ? [] : (MEMBERS.get(method) ?? []);
+  for (const member of members) checkMember(method, params, member);
   const args = ARGUMENT_METHODS.has(method) ? objectAt(params, 'arguments') : undefined;
-  return {
-    ...target(method, params),
-    args,
-    argsBytes: args && sizeOf(args),
-    ...envelope(method, params),
-  };
+  return { ...target(method, params), args, argsBytes: args && sizeOf(args), ...enclosed };
 }
 
 /** What can be read of params that readCall refuses: target and trace, each where it has its type. Never throws. */

@@ -5,7 +5,14 @@
  */
 import type { Message, NotificationMessage, RequestMessage } from './message.ts';
 
-export type HeaderCheck = { readonly ok: true } | { readonly ok: false; readonly header: CheckedHeader };
+export type HeaderCheck =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly header: CheckedHeader;
+      /** no_envelope: the header names a revision whose requests carry it in their body too, and this one does not. */
+      readonly why: 'mismatch' | 'no_envelope';
+    };
 
 export type CheckedHeader = 'Mcp-Method' | 'Mcp-Name' | 'MCP-Protocol-Version';
 
@@ -26,19 +33,22 @@ export function checkHeaders(rawHeaders: readonly string[], message: Message): H
   const names = valuesOf(rawHeaders, 'mcp-name');
   const versions = valuesOf(rawHeaders, 'mcp-protocol-version');
   if (versions.length > 1 || !versionAgrees(versions[0], message)) return mismatch('MCP-Protocol-Version');
+  if (lacksEnvelope(versions[0], message)) {
+    return { ok: false, header: 'MCP-Protocol-Version', why: 'no_envelope' };
+  }
   if (methods.length > 1 || !methodAgrees(methods[0], message)) return mismatch('Mcp-Method');
   if (names.length > 1 || !nameAgrees(names[0], message)) return mismatch('Mcp-Name');
   return { ok: true };
 }
 
 function versionAgrees(header: string | undefined, message: Message): boolean {
-  if (message.kind === 'response') return true;
-  if (message.call.modern) {
-    return header === undefined ? message.kind === 'notification' : header === message.call.protocolVersion;
-  }
-  // A header that names the new revision on a request without its envelope asks the server to read the request
-  // in another way than we did.
-  return message.kind === 'notification' || header === undefined || !isModern(header);
+  if (message.kind === 'response' || !message.call.modern) return true;
+  return header === undefined ? message.kind === 'notification' : header === message.call.protocolVersion;
+}
+
+/** Such a request asks the server to read it in another way than we did. */
+function lacksEnvelope(header: string | undefined, message: Message): boolean {
+  return message.kind === 'request' && !message.call.modern && header !== undefined && isModern(header);
 }
 
 function methodAgrees(header: string | undefined, message: Message): boolean {
@@ -90,5 +100,5 @@ function valuesOf(rawHeaders: readonly string[], name: string): readonly string[
 }
 
 function mismatch(header: CheckedHeader): HeaderCheck {
-  return { ok: false, header };
+  return { ok: false, header, why: 'mismatch' };
 }

@@ -117,6 +117,17 @@ const ROWS: ReadonlyMap<string, MethodRow> = new Map(
   METHODS.map((row) => [rowKey(row.method, row.kind, row.from), row]),
 );
 
+const REMOVED: ReadonlySet<string> = new Set(
+  METHODS.filter(({ kind, from, era }) => kind === 'request' && from === 'client' && era === 'legacy').map(
+    ({ method }) => method,
+  ),
+);
+
+/** Whether 2026-07-28 has no longer this request of a client's: with that revision's envelope it is unknown. */
+export function isRemoved(method: string): boolean {
+  return REMOVED.has(method);
+}
+
 /**
  * The row of a method as it was sent. undefined means unknown: denied and recorded. A known request sent as a
  * notification, or from the wrong side, is unknown too.

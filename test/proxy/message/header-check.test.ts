@@ -147,6 +147,15 @@ for (const [why, headers, subject, expected] of CASES) {
   test(`${why}: ${expected}`, () => assert.equal(check(headers, subject), expected));
 }
 
+test('a header that wants an envelope, over a body without one, is told from one that contradicts it', () => {
+  const why = (version: string, subject: Message): unknown => {
+    const result = checkHeaders(['MCP-Protocol-Version', version], subject);
+    return result.ok ? 'ok' : result.why;
+  };
+  assert.equal(why(VERSION, request('tools/list')), 'no_envelope');
+  assert.equal(why('2025-11-25', toolCall), 'mismatch');
+});
+
 test('any name in base64 agrees with itself and with no other', () => {
   const name = fc.string({ unit: 'grapheme' });
   fc.assert(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { specTypeSchemas } from '@modelcontextprotocol/server';
-import { lookupMethod, METHODS } from '../../../src/proxy/message/methods.ts';
+import { isRemoved, lookupMethod, METHODS } from '../../../src/proxy/message/methods.ts';
 
 /** The methods of all request and notification schemas that the SDK has, of both eras. */
 function sdkMethods(): { method: string; kind: 'request' | 'notification' }[] {
@@ -74,6 +74,19 @@ test('what carries data or acts is governed', () => {
   ]) {
     assert.equal(lookupMethod(method, 'request', 'to_upstream')?.class, 'governed', method);
   }
+});
+
+test('2026-07-28 has no longer what it says it has removed', () => {
+  const removed = METHODS.filter(({ method, from }) => from === 'client' && isRemoved(method));
+  assert.deepEqual(removed.map(({ method }) => method).toSorted(), [
+    'initialize',
+    'logging/setLevel',
+    'ping',
+    'resources/subscribe',
+    'resources/unsubscribe',
+    'tasks/list',
+    'tasks/result',
+  ]);
 });
 
 const UNKNOWN = [

@@ -1,0 +1,135 @@
+/** A client that does what each client scenario of the official suite wants to see; the SDK's own, in both eras. */
+import { Client, StreamableHTTPClientTransport, type ClientOptions } from '@modelcontextprotocol/client';
+
+type Scenario = (url: string) => Promise<void>;
+
+const SELF = { name: 'conformance-client', version: '1.0.0' } as const;
+const MODERN = '2026-07-28';
+const isModernRun = process.env['MCP_CONFORMANCE_PROTOCOL_VERSION'] === MODERN;
+const AUTO: ClientOptions = { capabilities: {}, versionNegotiation: { mode: 'auto' } };
+const OF_RUN: ClientOptions = isModernRun ? AUTO : { capabilities: {} };
+
+interface Connection {
+  readonly options?: ClientOptions;
+  /** Some of the suite's servers answer neither initialize nor server/discover: the client then answers itself. */
+  readonly discoverLocally?: boolean;
+  readonly prepare?: (client: Client) => void;
+}
+
+async function connected(url: string, connection: Connection, use: (client: Client) => Promise<unknown>) {
+  const client = new Client(SELF, connection.options ?? OF_RUN);
+  connection.prepare?.(client);
+  const own = connection.discoverLocally === true ? { fetch: fetchWithDiscovery } : {};
+  await client.connect(new StreamableHTTPClientTransport(new URL(url), own));
+  await use(client);
+  await client.close();
+}
+
+const fetchWithDiscovery: typeof fetch = async (input, init) => {
+  const body: unknown = typeof init?.body === 'string' ? JSON.parse(init.body) : undefined;
+  const { method, id } = (body ?? {}) as { readonly method?: string; readonly id?: unknown };
+  if (method !== 'server/discover') return fetch(input, init);
+  const capabilities = { tools: { listChanged: true }, resources: {}, prompts: {} };
+  const _meta = { 'io.modelcontextprotocol/serverInfo': SELF };
+  return Response.json({ jsonrpc: '2.0', id, result: { supportedVersions: [MODERN], capabilities, _meta } });
+};
+
+const call = (client: Client, name: string, args: Record<string, unknown> = {}) =>
+  client.callTool({ name, arguments: args });
+
+/** A refusal can be what the scenario wants. */
+const tryCall = async (client: Client, name: string, args: Record<string, unknown> = {}): Promise<void> => {
+  await call(client, name, args).catch((error: unknown) =>
+    process.stderr.write(`${name}: ${String(error)}\n`),
+  );
+};
+
+interface Context {
+  readonly toolCalls?: readonly { readonly name: string; readonly arguments: Record<string, unknown> }[];
+}
+
+const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  initialize: (url) => connected(url, {}, (client) => client.listTools()),
+  tools_call: (url) =>
+    connected(url, {}, async (client) => {
+      await client.listTools();
+      await call(client, 'add_numbers', { a: 5, b: 3 });
+    }),
+  'request-metadata': (url) =>
+    connected(
+      url,
+      { options: { ...AUTO, capabilities: { roots: {}, sampling: {}, elicitation: {} } } },
+      async () => {},
+    ),
+  'elicitation-sep1034-client-defaults': (url) =>
+    connected(
+      url,
+      {
+        options: { capabilities: { elicitation: { form: { applyDefaults: true } } } },
+        prepare: (client) =>
+          client.setRequestHandler('elicitation/create', async () => ({ action: 'accept', content: {} })),
+      },
+      async (client) => {
+        await client.listTools();
+        await call(client, 'test_client_elicitation_defaults');
+      },
+    ),
+  'sse-retry': (url) =>
+    connected(url, { options: { capabilities: {} } }, async (client) => {
+      await client.listTools();
+      await call(client, 'test_reconnection');
+    }),
+  'sep-2322-client-request-state': (url) =>
+    connected(
+      url,
+      {
+        options: { ...AUTO, capabilities: { elicitation: {} } },
+        discoverLocally: true,
+        prepare: (client) =>
+          client.setRequestHandler('elicitation/create', async () => ({
+            action: 'accept',
+            content: { confirmed: true },
+          })),
+      },
+      async (client) => {
+        for (const name of ['echo_state', 'no_state', 'unrelated']) await call(client, `test_mrtr_${name}`);
+        await tryCall(client, 'test_mrtr_no_result_type');
+      },
+    ),
+  'http-standard-headers': (url) =>
+    connected(url, { options: AUTO, discoverLocally: true }, async (client) => {
+      const { tools } = await client.listTools();
+      for (const { name } of tools.slice(0, 1)) await call(client, name);
+      const { resources } = await client.listResources();
+      for (const { uri } of resources.slice(0, 1)) await client.readResource({ uri });
+      const { prompts } = await client.listPrompts();
+      for (const { name } of prompts.slice(0, 1)) await client.getPrompt({ name, arguments: {} });
+    }),
+  'http-custom-headers': (url) =>
+    connected(url, { options: AUTO, discoverLocally: true }, async (client) => {
+      await client.listTools();
+      const { toolCalls } = JSON.parse(process.env['MCP_CONFORMANCE_CONTEXT'] ?? '{}') as Context;
+      for (const { name, arguments: args } of toolCalls ?? []) await call(client, name, args);
+    }),
+  'http-invalid-tool-headers': (url) =>
+    connected(url, { options: AUTO, discoverLocally: true }, async (client) => {
+      const { tools } = await client.listTools();
+      for (const { name } of tools) await tryCall(client, name, { region: 'us-west1' });
+    }),
+  'json-schema-ref-no-deref': (url) =>
+    connected(url, { options: { capabilities: {} } }, (client) => client.listTools()),
+  'json-schema-2020-12-preservation': (url) =>
+    connected(url, {}, async (client) => {
+      const { tools } = await client.listTools();
+      const schema = tools.find(({ name }) => name === 'json_schema_2020_12_tool')?.inputSchema;
+      await call(client, 'json_schema_echo', { schema });
+    }),
+};
+
+/** Plays the scenario that the suite has named in MCP_CONFORMANCE_SCENARIO. */
+export async function playScenario(url: string): Promise<void> {
+  const name = process.env['MCP_CONFORMANCE_SCENARIO'] ?? '';
+  const scenario = SCENARIOS[name];
+  if (scenario === undefined) throw new Error(`no such scenario: ${name}`);
+  await scenario(url);
+}

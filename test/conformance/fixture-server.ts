@@ -1,0 +1,147 @@
+/**
+ * A server of both eras that has every name the official conformance suite asks for; run with `node`, never imported
+ * by a test. Prints its URL. It looks at no Host and no Origin: whoever stands in front has to.
+ */
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
+import {
+  classifyInboundRequest,
+  createMcpHandler,
+  isInitializeRequest,
+  McpServer,
+  WebStandardStreamableHTTPServerTransport,
+  type EventStore,
+  type JSONRPCMessage,
+  type ServerContext,
+} from '@modelcontextprotocol/server';
+import { addContents, addPrompts, addResources } from './fixture-content.ts';
+import { addTalkativeTools } from './fixture-legacy.ts';
+import { addRounds, stateCodec } from './fixture-rounds.ts';
+
+const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
+
+function createFixture(): McpServer {
+  const capabilities = {
+    tools: { listChanged: true },
+    resources: { subscribe: true, listChanged: true },
+    prompts: { listChanged: true },
+    logging: {},
+    completions: {},
+  };
+  const server = new McpServer(
+    { name: 'conformance-fixture', version: '1.0.0' },
+    { capabilities, requestState: { verify: stateCodec.verify } },
+  );
+  addContents(server);
+  addResources(server);
+  addPrompts(server);
+  addTalkativeTools(server, ({ sessionId, mcpReq }: ServerContext) => {
+    if (sessionId !== undefined) sessions.get(sessionId)?.closeSSEStream(mcpReq.id);
+  });
+  addRounds(server, (list) => {
+    if (list === 'tools') modern.notify.toolsChanged();
+    else modern.notify.promptsChanged();
+  });
+  server.server.setRequestHandler('logging/setLevel', async () => ({}));
+  server.server.setRequestHandler('completion/complete', async () => ({
+    completion: { values: [], total: 0, hasMore: false },
+  }));
+  return server;
+}
+
+const modern = createMcpHandler(createFixture);
+
+/** What was sent on the streams of a session; `STREAM/NUMBER` names an event. */
+function createEventStore(): EventStore {
+  const events: { readonly stream: string; readonly message: JSONRPCMessage }[] = [];
+  return {
+    async storeEvent(stream, message) {
+      events.push({ stream, message });
+      return `${stream}/${events.length - 1}`;
+    },
+    async replayEventsAfter(lastEventId, { send }) {
+      const slash = lastEventId.lastIndexOf('/');
+      const stream = lastEventId.slice(0, slash);
+      for (const [at, event] of events.entries()) {
+        const isNew = event.stream === stream && at > Number(lastEventId.slice(slash + 1));
+        if (isNew && Object.keys(event.message).length > 0) await send(`${stream}/${at}`, event.message);
+      }
+      return stream;
+    },
+  };
+}
+
+async function openSession(): Promise<WebStandardStreamableHTTPServerTransport> {
+  const transport = new WebStandardStreamableHTTPServerTransport({
+    sessionIdGenerator: () => randomUUID(),
+    eventStore: createEventStore(),
+    // The suite measures whether clients wait this long, in milliseconds.
+    retryInterval: 500,
+    onsessioninitialized: (id) => void sessions.set(id, transport),
+    onsessionclosed: (id) => void sessions.delete(id),
+  });
+  await createFixture().connect(transport);
+  return transport;
+}
+
+const refuse = (status: number, code: number, message: string): Response =>
+  Response.json({ jsonrpc: '2.0', id: null, error: { code, message } }, { status });
+
+async function serveLegacy(request: Request, parsedBody: unknown): Promise<Response> {
+  const id = request.headers.get('mcp-session-id');
+  const known = id === null ? undefined : sessions.get(id);
+  if (known !== undefined) return known.handleRequest(request, { parsedBody });
+  if (id !== null) return refuse(404, -32001, 'Session not found');
+  if (!isInitializeRequest(parsedBody)) return refuse(400, -32000, 'Session id required');
+  return (await openSession()).handleRequest(request, { parsedBody });
+}
+
+async function serve(request: Request, text: string): Promise<Response> {
+  let body: unknown;
+  try {
+    body = text === '' ? undefined : JSON.parse(text);
+  } catch {
+    return refuse(400, -32700, 'Parse error');
+  }
+  const version = request.headers.get('mcp-protocol-version');
+  const method = request.headers.get('mcp-method');
+  const { kind } = classifyInboundRequest({
+    httpMethod: request.method,
+    ...(version !== null && { protocolVersionHeader: version }),
+    ...(method !== null && { mcpMethodHeader: method }),
+    body,
+  });
+  return kind === 'legacy' ? serveLegacy(request, body) : modern.fetch(request, { parsedBody: body });
+}
+
+async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
+  const gone = new AbortController();
+  outgoing.on('close', () => gone.abort());
+  const text = (await buffer(incoming)).toString();
+  const request = new Request(`http://${incoming.headers.host ?? 'localhost'}${incoming.url ?? '/'}`, {
+    method: incoming.method ?? 'GET',
+    headers: Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)]),
+    body: text === '' ? null : text,
+    signal: gone.signal,
+  });
+  const response = await serve(request, text);
+  outgoing.writeHead(response.status, Object.fromEntries(response.headers));
+  outgoing.flushHeaders();
+  if (response.body === null) outgoing.end();
+  // The types of the platform's two streams differ; the streams do not.
+  else await pipeline(Readable.fromWeb(response.body as NodeReadableStream), outgoing);
+}
+
+const server = createServer((incoming, outgoing) => {
+  // A client that goes takes its connection with it, which ends the pipeline.
+  handle(incoming, outgoing).catch(() => outgoing.destroy());
+});
+server.listen(0, '127.0.0.1', () => {
+  // A server that listens on TCP has an AddressInfo.
+  process.stdout.write(`fixture at http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp\n`);
+});

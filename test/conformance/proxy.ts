@@ -1,0 +1,45 @@
+/** `serve` in front of one server, for the conformance suite. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startCli } from '../support/cli.ts';
+
+const HEAD =
+  'apiVersion: mcp-verdict/v1\nkind: Policy\nmetadata: {name: conformance, version: "1"}\nrules:\n';
+
+/** Policies under which a conforming server must stay one. */
+export const POLICIES = {
+  'allows everything':
+    `${HEAD}  - {id: tools, effect: allow, identities: [anonymous], tools: ["*/*"]}\n` +
+    '  - {id: methods, effect: allow, identities: [anonymous], methods: ["*"]}\n',
+  'denies some other tool':
+    `${HEAD}  - {id: tools, effect: allow, identities: [anonymous], tools: ["*/*"]}\n` +
+    '  - {id: methods, effect: allow, identities: [anonymous], methods: ["*"]}\n' +
+    '  - {id: other, effect: deny, identities: [anonymous], tools: ["*/some_other_tool"]}\n',
+} as const;
+
+export type PolicyName = keyof typeof POLICIES;
+
+export interface ConformanceProxy {
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+export async function startProxy(upstream: string, policy: PolicyName): Promise<ConformanceProxy> {
+  const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-conformance-'));
+  writeFileSync(join(directory, 'policy.yaml'), POLICIES[policy]);
+  writeFileSync(
+    join(directory, 'verdict.yaml'),
+    'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\n' +
+      `keys: {directory: keys}\nspool: {directory: spool}\nservers: {up: {url: ${JSON.stringify(upstream)}}}\n`,
+  );
+  const proxy = startCli(['serve', '--config', join(directory, 'verdict.yaml')]);
+  const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
+  return {
+    url,
+    async stop() {
+      await proxy.stop();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
