@@ -5,7 +5,8 @@ import * as fc from 'fast-check';
 import { life } from '../support/spool-life.ts';
 import { SpoolModel } from '../support/spool-model.ts';
 
-const RUNS = 300;
+/** The long lane sets MCP_VERDICT_MODEL_RUNS=5000. */
+const RUNS = Number(process.env['MCP_VERDICT_MODEL_RUNS'] ?? 300);
 
 test('no promise is broken by power cuts, kills, full disks, failing disks and restarts', async () => {
   const sums = new Map<string, number>();
