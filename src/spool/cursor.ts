@@ -59,6 +59,24 @@ export function readCursor(
   return newest === undefined ? undefined : { position: newest.position, timeMs: newest.timeMs };
 }
 
+/**
+ * Makes durable what a process that died has left as its cursor: it can be read from memory that a power cut still
+ * takes. Throws what the disk throws; an exporter without a cursor is passed over.
+ */
+export function syncCursors(files: SpoolFiles, streamDirectory: string, exporters: Iterable<string>): void {
+  const there = new Set(files.list(streamDirectory));
+  for (const name of exporters) {
+    if (!there.has(cursorName(name))) continue;
+    const file = files.open(`${streamDirectory}/${cursorName(name)}`, 'write');
+    try {
+      file.sync();
+    } finally {
+      file.close();
+    }
+  }
+  files.syncDirectory(streamDirectory);
+}
+
 /** Reads the cursor; the file is made at the first flush. */
 export function openCursor(
   files: SpoolFiles,

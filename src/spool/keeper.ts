@@ -5,6 +5,7 @@
  */
 import { adoptStreams, type Adoption, type AdoptedStream, type GapDraft } from './adoption.ts';
 import { inOrder, listStreams, readCatalogue } from './catalogue.ts';
+import { syncCursors } from './cursor.ts';
 import type { SpoolFiles, SpoolLock } from './files.ts';
 import { gapsOfOthers, keptStream, readAcknowledged, settledEnd } from './kept.ts';
 import type { Acknowledged, Known, StreamSegments } from './kept.ts';
@@ -180,6 +181,7 @@ class StreamKeeper implements Keeper {
       settled: undefined,
       acknowledged: new Map(before.sequences),
       before,
+      foundSynced: own,
       hadSinceMs: new Map(),
     };
     this.#known.set(stream, known);
@@ -269,8 +271,13 @@ class StreamKeeper implements Keeper {
         );
         if (left !== undefined && left !== segments[0]) onFreed(stream, left.first);
       }
-      // What is acknowledged here is durable in its cursor already.
-      const freed = freeSegments({ files, directory, plan, flush: () => {}, locks });
+      const freed = freeSegments({
+        files,
+        directory,
+        plan,
+        flush: (stream) => this.#syncFound(stream),
+        locks,
+      });
       for (const stream of freed.streams) this.#known.delete(stream);
       const bytes = streams
         .flatMap(({ segments }) => segments)
@@ -283,6 +290,14 @@ class StreamKeeper implements Keeper {
         if (facts !== undefined) facts.settled = this.#read([stream])[0];
       }
     }
+  }
+
+  /** What is acknowledged here is durable in its cursor already; what another process left may not be. */
+  #syncFound(stream: string): void {
+    const facts = this.#known.get(stream);
+    if (facts === undefined || facts.foundSynced) return;
+    syncCursors(this.#options.files, this.#path(stream), facts.before.sequences.keys());
+    facts.foundSynced = true;
   }
 
   #gapsOfOthers(streams: readonly KeptStream[], plan: RetentionPlan): GapDraft[] {

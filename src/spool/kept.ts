@@ -26,6 +26,8 @@ export interface Known {
   readonly acknowledged: Map<string, number>;
   /** What was acknowledged already when the stream became known, and when the last of it was. */
   readonly before: Acknowledged;
+  /** Whether that is durable, and not only in the memory of a machine whose process has died. */
+  foundSynced: boolean;
   /** By first sequence: since when all who must have the segment do, or later. */
   readonly hadSinceMs: Map<number, number>;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { GapDraft } from '../../src/spool/adoption.ts';
 import { createCommitter, type Committer } from '../../src/spool/committer.ts';
-import { openCursor } from '../../src/spool/cursor.ts';
+import { openCursor, readCursor } from '../../src/spool/cursor.ts';
 import { ADOPTED_MAX, createKeeper, type Keeper, type KeeperOptions } from '../../src/spool/keeper.ts';
 import type { DurablePosition } from '../../src/spool/position.ts';
 import { SEGMENT_BYTES_MIN } from '../../src/spool/segment.ts';
@@ -149,6 +149,27 @@ describe('the keeper', () => {
     clock.nowMs = KEEP_MS + 1;
     await keeper.retain();
     assert.deepEqual(files.list(SPOOL), [], 'a stream that is over and had by all goes with its directory');
+  });
+
+  test('frees nothing on the word of a cursor that a power cut still takes: its process died before it was synced', async () => {
+    const files = createSimulatedFiles();
+    const committer = write(files, A);
+    committer.close();
+    const path = `${SPOOL}/${A}/cursor.otlp`;
+    const scratch = createSimulatedFiles();
+    scratch.makeDirectory(`${SPOOL}/${A}`);
+    // All but its end, so that the stream stays.
+    acknowledge(scratch, A, { ...committer.position(), sequence: committer.position().sequence - 1 });
+    files.open(path, 'create').write(scratch.bytes(path), 0);
+    files.kill();
+    const { keeper } = scene({ bytesMax: 1 }, files);
+    keeper.adopt();
+    await keeper.retain();
+    const left = files.crash(() => 0);
+    const first = segments(left, A)[0] ?? 0;
+    assert.ok(first > 1, 'some of it is freed');
+    const { sequence = 0 } = readCursor(left, `${SPOOL}/${A}`, 'otlp')?.position ?? {};
+    assert.ok(sequence >= first - 1, `freed up to ${first}, and the cursor is at ${sequence}`);
   });
 
   test('keeps from the last acknowledgement on, however often whoever keeps it is started again', async () => {
