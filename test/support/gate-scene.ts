@@ -58,13 +58,13 @@ const silentMetrics: Metrics = {
   shutdown: () => Promise.resolve(),
 };
 
-export function openGate(onAuditFailure: 'deny' | 'allow' = 'deny') {
+export function openGate(onAuditFailure: 'deny' | 'allow' = 'deny', policy = POLICY) {
   const scene: Scene = { drafts: [], said: [], versions: [], recorded: () => Promise.resolve() };
   const recorder: Recorder = {
     emit: (draft) => `uid-${scene.drafts.push(draft)}`,
     recorded: (uid) => scene.recorded(uid),
   };
-  const loaded = loadPolicy([{ file: 'p.yaml', text: POLICY }]);
+  const loaded = loadPolicy([{ file: 'p.yaml', text: policy }]);
   assert.ok(loaded.ok);
   const diagnostics = stderrDiagnostics('debug', (line) => void scene.said.push(line));
   const gate = createGate({
