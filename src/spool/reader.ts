@@ -15,7 +15,7 @@ import type {
   ReadBatch,
   StreamReader,
 } from './position.ts';
-import { createScanner } from './scanner.ts';
+import { createScanMemory, createScanner } from './scanner.ts';
 import type { ScannedLine, Scanner } from './scanner.ts';
 import { createRecordReader, listSegments, readHeader, segmentPath } from './stream-directory.ts';
 import type { FoundRecord } from './stream-directory.ts';
@@ -57,6 +57,7 @@ interface OpenSegment {
 interface State {
   readonly options: ReaderOptions;
   readonly recordOf: ReturnType<typeof createRecordReader>;
+  readonly memory: ReturnType<typeof createScanMemory>;
   linker: Linker<FoundRecord> | undefined;
   segment: OpenSegment | undefined;
   /** First sequence of the last segment that was read to its end. */
@@ -72,6 +73,7 @@ export function openStreamReader(options: ReaderOptions): PositionedReader {
   const state: State = {
     options,
     recordOf: createRecordReader(options.stream),
+    memory: createScanMemory(),
     linker: undefined,
     segment: undefined,
     done: 0,
@@ -210,7 +212,13 @@ function openNext(state: State, durable: DurablePosition): OpenSegment | undefin
   for (const first of listed.slice(Math.max(holding, 0))) {
     const file = openKept(options, first);
     if (file === undefined) continue;
-    const segment = { first, file, scanner: createScanner(file, 0), sealed: false, complete: undefined };
+    const segment = {
+      first,
+      file,
+      scanner: createScanner(file, 0, state.memory),
+      sealed: false,
+      complete: undefined,
+    };
     try {
       state.linker ??= linkerOf(state, baseOf(options, segment));
       resume(state, segment, durable);
@@ -270,15 +278,15 @@ function linkerOf(state: State, base: ChainPlace): Linker<FoundRecord> {
  * Goes on at the cursor's offset, if that is where its next record begins. Else the segment is read from its start:
  * an offset is a hint, the sequence decides.
  */
-function resume({ options, recordOf }: State, segment: OpenSegment, durable: DurablePosition): void {
+function resume({ options, recordOf, memory }: State, segment: OpenSegment, durable: DurablePosition): void {
   const { from } = options;
   if (from === undefined || from.segment !== segment.first || from.offset === 0) return;
   const limit = segment.first < durable.segment ? segment.file.size() : durable.offset;
   const before = Buffer.alloc(1);
   if (from.offset > limit || segment.file.read(before, from.offset - 1) !== 1 || before[0] !== LF) return;
-  const line = createScanner(segment.file, from.offset).next(limit);
+  const line = createScanner(segment.file, from.offset, memory).next(limit);
   if (line !== undefined && !continues(line, recordOf(line, segment.first), from.sequence)) return;
-  segment.scanner = createScanner(segment.file, from.offset);
+  segment.scanner = createScanner(segment.file, from.offset, memory);
 }
 
 function continues(line: ScannedLine, record: FoundRecord | undefined, sequence: number): boolean {

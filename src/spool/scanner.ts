@@ -43,8 +43,21 @@ export interface Scanner {
   offset(): number;
 }
 
-export function createScanner(file: SpoolFile, from: number): Scanner {
-  let chunk = Buffer.allocUnsafe(FIRST_READ_BYTES);
+/**
+ * What one scanner after another may read into. A buffer of its own for each segment lives long enough to be collected
+ * only with the old objects, which a thread that makes few of them does once in minutes.
+ */
+export interface ScanMemory {
+  chunk: Buffer;
+}
+
+export function createScanMemory(): ScanMemory {
+  return { chunk: Buffer.allocUnsafe(FIRST_READ_BYTES) };
+}
+
+/** @param memory no other scanner's as long as this one is read */
+export function createScanner(file: SpoolFile, from: number, memory = createScanMemory()): Scanner {
+  let { chunk } = memory;
   /** File offset of the chunk's first byte. */
   let base = from;
   let start = 0;
@@ -67,6 +80,7 @@ export function createScanner(file: SpoolFile, from: number): Scanner {
       const larger = Buffer.allocUnsafe(Math.min(chunk.length * 2, LINE_BYTES_MAX + SCAN_BYTES));
       chunk.copy(larger, 0, 0, filled);
       chunk = larger;
+      memory.chunk = larger;
     }
     const room = Math.min(chunk.length - filled, limit - base - filled);
     const read = room <= 0 ? 0 : file.read(chunk.subarray(filled, filled + room), base + filled);
