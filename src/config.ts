@@ -13,6 +13,7 @@ import { CONFIG_SCHEMA, type ConfigFile } from './config/schema.ts';
 import { exportersOf } from './config/exporters.ts';
 import { headersOf } from './config/headers.ts';
 import { issuersOf } from './config/identity.ts';
+import { tlsOf, type TlsPart } from './config/tls.ts';
 import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
 import type { JwtIssuer } from './identity/jwt.ts';
@@ -26,7 +27,7 @@ export interface ServerConfig {
   readonly headers: Readonly<Record<string, string>>;
 }
 
-export interface ServeConfig {
+export interface ServeConfig extends TlsPart {
   readonly file: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly policyFiles: readonly string[];
@@ -121,6 +122,7 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     servers: serversOf(raw, fault),
     apiKeysFile: raw.identity?.api_keys === undefined ? undefined : resolve(base, raw.identity.api_keys),
     jwtIssuers: issuersOf(raw.identity ?? {}, fault),
+    ...tlsOf(raw, base, fault),
     anonymous,
     allowedHosts: raw.allowed_hosts ?? [],
     allowedOrigins: raw.allowed_origins ?? [],
@@ -157,10 +159,10 @@ function adminOf(raw: ConfigFile, fault: Assembly['fault']): ServeConfig['admin'
 /** Who can reach us, and who is let in: what is convenient on loopback is refused off it. */
 function checkReach(raw: ConfigFile, host: string, fault: Assembly['fault']): void {
   const anonymous = raw.identity?.anonymous ?? 'deny';
-  if (!isLoopback(host) && raw.insecure !== true) {
+  if (!isLoopback(host) && raw.insecure !== true && raw.tls === undefined) {
     fault(
       '/listen',
-      `${host} can be reached from outside without TLS; put "insecure: true" beside it if a TLS terminator stands in front`,
+      `${host} can be reached from outside without TLS; put tls beside it, or "insecure: true" if a TLS terminator stands in front`,
     );
   }
   // Off loopback the Host header is all that tells our name from one that an attacker's DNS points at us.
@@ -170,10 +172,15 @@ function checkReach(raw: ConfigFile, host: string, fault: Assembly['fault']): vo
   if (anonymous === 'allow' && !isLoopback(host)) {
     fault('/identity/anonymous', 'anonymous callers are only served on a loopback address');
   }
-  if (anonymous === 'deny' && raw.identity?.api_keys === undefined && raw.identity?.jwt === undefined) {
+  checkEntry(raw, fault);
+}
+
+function checkEntry(raw: ConfigFile, fault: Assembly['fault']): void {
+  const named = [raw.identity?.api_keys, raw.identity?.jwt, raw.tls?.client_ca];
+  if (raw.identity?.anonymous !== 'allow' && named.every((source) => source === undefined)) {
     fault(
       '/identity',
-      'nobody could get in: name a keys file as identity.api_keys, token issuers as identity.jwt, or set identity.anonymous to allow',
+      'nobody could get in: name a keys file as identity.api_keys, token issuers as identity.jwt, an authority as tls.client_ca, or set identity.anonymous to allow',
     );
   }
 }

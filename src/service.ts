@@ -29,7 +29,7 @@ import { runStdioDoor, type ChildEnd } from './proxy/stdio/door.ts';
 import type { Diagnostics } from './telemetry/diagnostics.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createTracing } from './telemetry/tracing.ts';
-import { callersOf } from './service/callers.ts';
+import { callersOf, readTls } from './service/callers.ts';
 import { openRecords, type Farewell, type Records } from './service/records.ts';
 import { serveHealth, type HealthServer } from './telemetry/health.ts';
 import type { SpoolConfig } from './config/spool.ts';
@@ -174,11 +174,13 @@ export interface ServeOptions {
 export async function startServe(options: ServeOptions): Promise<Serving> {
   const { config, diagnostics } = options;
   const apiKeys = readCallers(config, options.cwd, diagnostics);
+  const tls = readTls(config.tls);
   const core = await startCore({ ...options, ...config });
   const door = createHttpDoor({
     gate: core.gate,
     servers: config.servers,
     ...callersOf(config, apiKeys, diagnostics),
+    tls,
     listen: config.listen,
     messageLimits: config.messageBytesMax === undefined ? {} : { bytesMax: config.messageBytesMax },
     allowedHosts: config.allowedHosts,
@@ -235,13 +237,19 @@ export function checkServe({ config, cwd, diagnostics }: ServeOptions): void {
   readCallers(config, cwd, diagnostics);
   const { exporters = [], spool } = config;
   checkExporters({ exporters, directory: spool.directory, version: packageVersion() });
+  readTls(config.tls);
 }
 
 /** Reads the keys file, and warns where nobody could get in. */
 export function readCallers(config: ServeConfig, cwd: string, diagnostics: Diagnostics): ApiKeys | undefined {
-  const { anonymous, apiKeysFile, jwtIssuers } = config;
+  const { anonymous, apiKeysFile, jwtIssuers, certificateName } = config;
   const apiKeys = readKeys(apiKeysFile, cwd);
-  const warning = lockedOut({ apiKeys, issuers: jwtIssuers.length, anonymous, nowMs: Date.now });
+  const warning = lockedOut({
+    apiKeys,
+    issuers: jwtIssuers.length + (certificateName === undefined ? 0 : 1),
+    anonymous,
+    nowMs: Date.now,
+  });
   if (warning !== undefined) diagnostics.warn(warning);
   return apiKeys;
 }

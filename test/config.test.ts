@@ -165,6 +165,25 @@ describe('verdict.yaml', () => {
     });
   }
 
+  const TLS = 'tls: {certificate: t.pem, key: k.pem, client_ca: c.pem}\n';
+
+  test('may be reached from outside by TLS, and lets in whom an authority vouches for', () => {
+    const text = GOOD.replace('identity: {api_keys: k.yaml}\n', '');
+    const config = load(`${text}listen: 0.0.0.0:443\nallowed_hosts: [mcp.example]\n${TLS}`);
+    const [certificate, key, clientCa] = ['t.pem', 'k.pem', 'c.pem'].map((file) => join(directory, file));
+    assert.deepEqual(config.tls, { certificate, key, clientCa });
+    assert.equal(config.certificateName, 'spiffe');
+    assert.equal(load(GOOD).certificateName, undefined);
+    const named = GOOD.replace('{api_keys: k.yaml}', '{mtls: {user: dns}}');
+    assert.equal(load(`${named}${TLS}`).certificateName, 'dns');
+  });
+
+  test('refuses names from certificates that nobody is asked for', () => {
+    const named = GOOD.replace('api_keys: k.yaml', 'api_keys: k.yaml, mtls: {user: dns}');
+    assert.match(faults(named)[0] ?? '', /^4:36 needs tls\.client_ca/);
+    assert.match(faults(`${named}${TLS.replace(', client_ca: c.pem', '')}`)[0] ?? '', /^4:36 needs tls/);
+  });
+
   test('that is not there is said to be missing', () => {
     assert.throws(() => loadServeConfig(join(directory, 'none.yaml'), {}), {
       code: 'file_unreadable',

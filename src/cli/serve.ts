@@ -45,7 +45,9 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   serving = await startServe(options);
   const host = serving.host.includes(':') ? `[${serving.host}]` : serving.host;
   for (const name of config.servers.keys()) {
-    diagnostics.info(`serving ${name} at http://${host}:${serving.port}/${name}/mcp`);
+    diagnostics.info(
+      `serving ${name} at ${config.tls === undefined ? 'http' : 'https'}://${host}:${serving.port}/${name}/mcp`,
+    );
   }
   await new Promise((resolve) => {
     if (stop.aborted) resolve(undefined);

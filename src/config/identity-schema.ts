@@ -1,5 +1,6 @@
 /** The form of `identity` in verdict.yaml. */
 import { ALGORITHMS, type Algorithm } from '../identity/jwt.ts';
+import { CERTIFICATE_NAMES, type CertificateName } from '../identity/mtls.ts';
 
 const CLAIM = { type: 'string', minLength: 1, maxLength: 256 } as const;
 
@@ -9,6 +10,11 @@ export const IDENTITY_SCHEMA = {
   properties: {
     api_keys: { type: 'string', minLength: 1 },
     anonymous: { enum: ['allow', 'deny'] },
+    mtls: {
+      type: 'object',
+      additionalProperties: false,
+      properties: { user: { enum: CERTIFICATE_NAMES } },
+    },
     jwt: {
       type: 'array',
       minItems: 1,
@@ -48,6 +54,7 @@ export interface IdentityEntry {
   readonly api_keys?: string;
   readonly anonymous?: 'allow' | 'deny';
   readonly jwt?: readonly JwtEntry[];
+  readonly mtls?: { readonly user?: CertificateName };
 }
 
 export interface JwtEntry {

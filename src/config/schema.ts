@@ -20,6 +20,16 @@ export const CONFIG_SCHEMA = {
   properties: {
     listen: { type: 'string' },
     insecure: { type: 'boolean' },
+    tls: {
+      type: 'object',
+      additionalProperties: false,
+      required: ['certificate', 'key'],
+      properties: {
+        certificate: { type: 'string', minLength: 1 },
+        key: { type: 'string', minLength: 1 },
+        client_ca: { type: 'string', minLength: 1 },
+      },
+    },
     allowed_hosts: { type: 'array', items: { type: 'string', minLength: 1 } },
     allowed_origins: { type: 'array', items: { type: 'string', minLength: 1 } },
     policy: { type: 'array', minItems: 1, items: { type: 'string', minLength: 1 } },
@@ -112,6 +122,7 @@ export const CONFIG_SCHEMA = {
 export interface ConfigFile {
   readonly listen?: string;
   readonly insecure?: boolean;
+  readonly tls?: { readonly certificate: string; readonly key: string; readonly client_ca?: string };
   readonly allowed_hosts?: readonly string[];
   readonly allowed_origins?: readonly string[];
   readonly policy: readonly string[];

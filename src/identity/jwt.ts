@@ -52,8 +52,15 @@ export interface JwtOptions {
   readonly nowMs: () => number;
 }
 
-/** @param server which server is asked for */
-export type JwtAuthenticator = (token: string, server: string) => Promise<Authentication>;
+/** What a token is used for, and by whom. */
+export interface TokenUse {
+  /** The server that is asked for. */
+  readonly server: string;
+  /** Of the client's certificate (mtls.ts), where it has one. */
+  readonly thumbprint?: string | undefined;
+}
+
+export type JwtAuthenticator = (token: string, use: TokenUse) => Promise<Authentication>;
 
 /** The audience that stands in tokens for a server. */
 export function audienceOf({ audience }: JwtIssuer, server: string): string {
@@ -63,7 +70,7 @@ export function audienceOf({ audience }: JwtIssuer, server: string): string {
 /** Never rejects. */
 export function jwtAuthenticator({ issuers, keys, nowMs }: JwtOptions): JwtAuthenticator {
   const known = new Map(issuers.map((issuer) => [issuer.issuer, { issuer, find: keys(issuer) }] as const));
-  return async (token, server) => {
+  return async (token, { server, thumbprint }) => {
     const named = issuerNamed(token);
     if (named === undefined) return invalid('the token is no signed JWT');
     const trusted = known.get(named);
@@ -78,7 +85,10 @@ export function jwtAuthenticator({ issuers, keys, nowMs }: JwtOptions): JwtAuthe
         currentDate: new Date(nowMs()),
         requiredClaims: ['exp'],
       });
-      const fault = headerFault(protectedHeader.typ) ?? payloadFault(payload, issuer, nowMs());
+      const fault =
+        headerFault(protectedHeader.typ) ??
+        bindingFault(payload, thumbprint) ??
+        timeFault(payload, issuer, nowMs());
       return fault === undefined ? bearerOf(payload, issuer) : invalid(fault);
     } catch (error) {
       return refusalOf(error, issuer);
@@ -115,11 +125,20 @@ function headerFault(typ: unknown): string | undefined {
   return type === 'at+jwt' || type === 'jwt' ? undefined : 'the token is of a type that is no access token';
 }
 
-function payloadFault({ iat, cnf }: JWTPayload, { clockSkewMs }: JwtIssuer, nowMs: number) {
-  if (iat !== undefined && iat * 1000 > nowMs + clockSkewMs) return 'the token was issued in the future';
-  // RFC 7800: whoever takes such a token for one that anybody may bear lets a thief use it.
-  if (cnf !== undefined) return 'the token is bound to a key, and nothing here proves that the caller has it';
-  return undefined;
+function timeFault({ iat }: JWTPayload, { clockSkewMs }: JwtIssuer, nowMs: number): string | undefined {
+  const early = iat !== undefined && iat * 1000 > nowMs + clockSkewMs;
+  return early ? 'the token was issued in the future' : undefined;
+}
+
+/**
+ * RFC 7800: whoever takes a token that is bound to a key for one that anybody may bear lets a thief use it. Of the
+ * ways to bind one, certificates (RFC 8705) can be checked here.
+ */
+function bindingFault({ cnf }: JWTPayload, thumbprint: string | undefined): string | undefined {
+  if (cnf === undefined) return undefined;
+  const members = Object.entries((cnf as unknown) ?? {});
+  const bound = members.length === 1 && members[0]?.[0] === 'x5t#S256' && members[0][1] === thumbprint;
+  return bound ? undefined : 'the token is bound to a key, and nothing here proves that the caller has it';
 }
 
 function refusalOf(error: unknown, { issuer }: JwtIssuer): Refusal {

@@ -1,9 +1,13 @@
 /** Who may call over HTTP, put together from the configuration: API keys, token issuers, anonymous callers. */
-import type { ServeConfig } from '../config.ts';
+import { X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import { readTextFile, type ServeConfig } from '../config.ts';
+import { VerdictError } from '../errors.ts';
 import type { ApiKeys } from '../identity/api-keys.ts';
 import { httpAuthenticator, type HttpAuthenticator } from '../identity/authenticate.ts';
 import { audienceOf, jwtAuthenticator, type JwtIssuer } from '../identity/jwt.ts';
 import { createKeySet } from '../identity/key-set.ts';
+import type { DoorTls } from '../proxy/http/door.ts';
 import type { ProtectedResources } from '../proxy/http/protected-resource.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { fetchIssuerKeys } from './issuer-keys.ts';
@@ -14,7 +18,11 @@ export interface Callers {
 }
 
 export function callersOf(
-  { jwtIssuers, anonymous }: Pick<ServeConfig, 'jwtIssuers' | 'anonymous'>,
+  {
+    jwtIssuers,
+    anonymous,
+    certificateName,
+  }: Pick<ServeConfig, 'jwtIssuers' | 'anonymous' | 'certificateName'>,
   apiKeys: ApiKeys | undefined,
   diagnostics: Diagnostics,
 ): Callers {
@@ -27,7 +35,7 @@ export function callersOf(
     });
   const jwt = jwtIssuers.length === 0 ? undefined : jwtAuthenticator({ issuers: jwtIssuers, keys, nowMs });
   return {
-    authenticate: httpAuthenticator({ apiKeys, jwt, anonymous, nowMs }),
+    authenticate: httpAuthenticator({ apiKeys, jwt, certificateName, anonymous, nowMs }),
     resources: resourcesOf(jwtIssuers),
   };
 }
@@ -42,4 +50,27 @@ function resourcesOf(issuers: readonly JwtIssuer[]): ProtectedResources | undefi
     authorizationServers: named.map(({ issuer }) => issuer),
     scopes: first.scopes,
   };
+}
+
+/** Reads the files of `tls`. Throws `file_unreadable`, or `config_invalid` for what TLS would not work with. */
+export function readTls(tls: ServeConfig['tls']): DoorTls | undefined {
+  if (tls === undefined) return undefined;
+  const read = {
+    certificate: readTextFile(tls.certificate),
+    key: readTextFile(tls.key),
+    clientCa: tls.clientCa === undefined ? undefined : readTextFile(tls.clientCa),
+  };
+  try {
+    const { certificate: cert, key, clientCa } = read;
+    createSecureContext({ cert, key });
+    // OpenSSL takes an empty list of authorities for one, which then vouches for nobody.
+    if (clientCa !== undefined && !new X509Certificate(clientCa).ca) {
+      throw new Error('client_ca is no certificate of an authority');
+    }
+    return read;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const files = [tls.certificate, tls.key, tls.clientCa].filter((file) => file !== undefined).join(', ');
+    throw new VerdictError('config_invalid', { detail: `tls: ${why} (${files})` }, { cause: error });
+  }
 }

@@ -242,7 +242,10 @@ describe('a token is refused', () => {
       keys: () => () => Promise.reject(new KeysUnavailable('ECONNREFUSED')),
       nowMs: () => NOW_MS,
     });
-    const result = assertRefused(await jwt(await token(key), 'files'), /^the keys of https:\/\/idp/);
+    const result = assertRefused(
+      await jwt(await token(key), { server: 'files' }),
+      /^the keys of https:\/\/idp/,
+    );
     assert.equal(result.code, 'identity_unavailable');
   });
 

@@ -16,8 +16,11 @@ export interface Certificate {
 }
 
 export interface Authority extends Certificate {
-  /** Signs a certificate that is good as a server at 127.0.0.1 and localhost, and as a client. */
-  readonly sign: (name: string) => Certificate;
+  /**
+   * Signs a certificate that is good as a server at 127.0.0.1 and localhost, and as a client.
+   * @param extensions lines of an OpenSSL extension section, instead
+   */
+  readonly sign: (name: string, extensions?: readonly string[]) => Certificate;
 }
 
 /** Makes an authority of its own kind: each call makes one that the others do not trust. */
@@ -28,14 +31,11 @@ export function createAuthority(directory: string, name: string): Authority {
   openssl(['req', '-x509', ...newKey(own.key), ...subject, '-days', '2', '-out', own.certificate]);
   return {
     ...own,
-    sign: (holder) => {
+    sign: (holder, lines = EXTENSIONS) => {
       const signed = paths(directory, holder);
       const request = join(directory, `${holder}.csr`);
       const extensions = join(directory, `${holder}.ext`);
-      writeFileSync(
-        extensions,
-        'subjectAltName=IP:127.0.0.1,DNS:localhost\nextendedKeyUsage=serverAuth,clientAuth\n',
-      );
+      writeFileSync(extensions, `${lines.join('\n')}\n`);
       openssl(['req', ...newKey(signed.key), '-subj', `/CN=${holder}`, '-out', request]);
       const issuer = ['-CA', own.certificate, '-CAkey', own.key, '-CAcreateserial'];
       openssl([
@@ -55,6 +55,8 @@ export function createAuthority(directory: string, name: string): Authority {
     },
   };
 }
+
+const EXTENSIONS = ['subjectAltName=IP:127.0.0.1,DNS:localhost', 'extendedKeyUsage=serverAuth,clientAuth'];
 
 function paths(directory: string, name: string): Certificate {
   return { certificate: join(directory, `${name}.pem`), key: join(directory, `${name}-key.pem`) };

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { HttpAuthenticator } from '../../identity/authenticate.ts';
 import type { Origin, Rejection } from '../gate.ts';
+import { clientCertificate } from './client-certificate.ts';
 import { checkGuard, type GuardOptions } from './guard.ts';
 import { duplicatedHeader, headerValues } from './headers.ts';
 import { metadataServer, type ProtectedResources } from './protected-resource.ts';
@@ -66,6 +67,7 @@ export async function admit(request: IncomingMessage, options: AdmissionOptions)
     authorization: headerValues(rawHeaders, 'authorization'),
     tokenInUrl: tokenInUrl(url),
     server: name,
+    certificate: clientCertificate(request.socket),
   });
   if (!authentication.ok) {
     const { reason, code = reason, message } = authentication;

@@ -341,7 +341,7 @@ function refuse(desk: HttpDesk, visit: Visit, rejection: Rejection): void {
     resources: desk.admission.resources,
     server,
     host,
-    secure: false,
+    secure: desk.admission.guard.secure ?? false,
   });
   if (challenged !== undefined) client.setHeader('www-authenticate', challenged);
   if (rejection.code === 'identity_unavailable') client.setHeader('retry-after', RETRY_SECONDS);

@@ -3,6 +3,8 @@
  * and relays what the gate lets through. It owns no session: what the upstream says of one goes through.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { TlsOptions } from 'node:tls';
 import { VerdictError } from '../../errors.ts';
 import type { HttpAuthenticator } from '../../identity/authenticate.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
@@ -25,6 +27,8 @@ export interface HttpDoorOptions {
   readonly authenticate: HttpAuthenticator;
   /** Where clients get tokens; undefined where none are accepted. */
   readonly resources?: ProtectedResources | undefined;
+  /** Without it, callers come in the clear. */
+  readonly tls?: DoorTls | undefined;
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly limits?: Partial<HttpLimits> | undefined;
@@ -34,6 +38,14 @@ export interface HttpDoorOptions {
   /** Origins whose pages may call. */
   readonly allowedOrigins?: readonly string[] | undefined;
   readonly diagnostics: Diagnostics;
+}
+
+/** Everything as PEM. */
+export interface DoorTls {
+  readonly certificate: string;
+  readonly key: string;
+  /** Authorities of client certificates; a client without one is let in as far as other credentials take it. */
+  readonly clientCa: string | undefined;
 }
 
 export interface HttpDoor {
@@ -61,6 +73,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
       authenticate: options.authenticate,
       resources: options.resources,
       guard: {
+        secure: options.tls !== undefined,
         listenHost: listen.host,
         allowedHosts: options.allowedHosts ?? [],
         allowedOrigins: options.allowedOrigins ?? [],
@@ -71,7 +84,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     callers: new Map(),
     closing: false,
   };
-  const server = createHttpServer(limits, (request, client) => {
+  const server = createHttpServer(limits, options.tls, (request, client) => {
     serve(desk, request, client);
   });
   watchWire(server, desk);
@@ -94,6 +107,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
 
 function createHttpServer(
   limits: HttpLimits,
+  tls: DoorTls | undefined,
   onRequest: (request: IncomingMessage, client: ServerResponse) => void,
 ): Server {
   const options = {
@@ -108,11 +122,26 @@ function createHttpServer(
     requireHostHeader: false,
     noDelay: true,
   };
-  const server = createServer(options, onRequest);
+  const server =
+    tls === undefined
+      ? createServer(options, onRequest)
+      : createTlsServer({ ...options, ...tlsOptions(tls, limits) }, onRequest);
   // Node would drop what comes after the 2,000th field in silence: a second Host could hide there. The size limit
   // bounds their number.
   server.maxHeadersCount = 0;
   return server;
+}
+
+function tlsOptions({ certificate, key, clientCa }: DoorTls, limits: HttpLimits): TlsOptions {
+  return {
+    cert: certificate,
+    key,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: limits.headersTimeoutMs,
+    ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true }),
+    // A bad certificate is refused like other bad credentials: with an answer, and on record.
+    rejectUnauthorized: false,
+  };
 }
 
 /** How often node:http looks for connections that are too slow. */

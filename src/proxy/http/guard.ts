@@ -5,6 +5,8 @@
 import { headerValues } from './headers.ts';
 
 export interface GuardOptions {
+  /** Whether callers come by TLS. Default: no. */
+  readonly secure?: boolean | undefined;
   /** The address that is listened on. On loopback its names are good without being listed. */
   readonly listenHost: string;
   /** Further good values of Host: `name` for any port, or `name:port`. */
@@ -43,11 +45,12 @@ export function isLoopbackHost(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-function isGoodHost(host: string, port: number, { listenHost, allowedHosts }: GuardOptions): boolean {
+function isGoodHost(host: string, port: number, options: GuardOptions): boolean {
+  const { listenHost, allowedHosts, secure = false } = options;
   const parts = /^(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(\d{1,5}))?$/.exec(host);
   const name = parts?.[1];
   if (name === undefined) return false;
-  const portText = parts?.[2] ?? '80';
+  const portText = parts?.[2] ?? (secure ? '443' : '80');
   const listed = allowedHosts.some((allowed) => {
     const wanted = allowed.toLowerCase();
     return wanted === name || wanted === `${name}:${portText}`;
@@ -59,11 +62,15 @@ function isGoodHost(host: string, port: number, { listenHost, allowedHosts }: Gu
 }
 
 /** `null`, which sandboxed frames and local files send, is never good: anybody can make one. */
-function isGoodOrigin(origin: string, host: string, { listenHost, allowedOrigins }: GuardOptions): boolean {
+function isGoodOrigin(origin: string, host: string, options: GuardOptions): boolean {
+  const { listenHost, allowedOrigins, secure = false } = options;
   if (origin === 'null') return false;
   if (allowedOrigins.includes(origin)) return true;
   // Our own origin: nothing but us answers there, and what we answer cannot run as a page (http-headers.ts).
-  return isLoopbackHost(listenHost) && origin.toLowerCase() === `http://${host.toLowerCase()}`;
+  return (
+    isLoopbackHost(listenHost) &&
+    origin.toLowerCase() === `${secure ? 'https' : 'http'}://${host.toLowerCase()}`
+  );
 }
 
 function refused(header: 'Host' | 'Origin', values: readonly string[]): GuardResult {

@@ -114,7 +114,12 @@ test('the authenticator is told of a token in the URL, and for which server it i
   });
   for (const query of ['', '?a=1', '?access_token=x', '?a=1&access%5Ftoken=', '??access_token=x'])
     await send(port, { path: `/files/mcp${query}`, body: callTool(1) });
-  const credentials = (tokenInUrl: boolean) => ({ authorization: [], tokenInUrl, server: 'files' });
+  const credentials = (tokenInUrl: boolean) => ({
+    authorization: [],
+    tokenInUrl,
+    server: 'files',
+    certificate: undefined,
+  });
   assert.deepEqual(seen, [false, false, true, true, false].map(credentials));
 });
 
