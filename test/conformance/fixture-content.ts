@@ -23,8 +23,6 @@ const CONTENTS = {
     embedded('test://mixed-content-resource', 'application/json', '{"test":"data","value":123}'),
   ],
   test_streaming_elicitation: [text('Nothing but this on the stream.')],
-  /** No scenario calls it: a policy may deny it, and nothing may change. */
-  some_other_tool: [text('This must not have run.')],
 } as const;
 
 /** Every keyword of JSON Schema 2020-12 that the suite looks for in tools/list. */
@@ -57,6 +55,11 @@ export function addContents(server: McpServer): void {
   for (const [name, content] of Object.entries(CONTENTS)) {
     server.registerTool(name, { description: name }, async () => ({ content: [...content] }));
   }
+  // No scenario calls it: a policy may deny it, and nothing may change.
+  server.registerTool('some_other_tool', { description: 'tells when it runs' }, async () => {
+    process.stdout.write('some_other_tool has run\n');
+    return { content: [text('This is what some_other_tool says.')] };
+  });
   server.registerTool('test_error_handling', { description: 'fails' }, () => {
     throw new Error('This tool intentionally returns an error for testing');
   });
