@@ -211,7 +211,8 @@ export function freeSegments(options: FreeingOptions): Freed {
   const failed: { stream: string; error: unknown }[] = [];
   const removed: string[] = [];
   let bytes = 0;
-  const touched = new Set([...plan.segments.map(({ stream }) => stream), ...plan.streams]);
+  // Oldest first: a successor says where its predecessor ended, for as long as any of that one may come back.
+  const touched = new Set([...plan.streams, ...plan.segments.map(({ stream }) => stream)]);
   for (const stream of touched) {
     const path = `${directory}/${stream}`;
     const segments = plan.segments.filter((segment) => segment.stream === stream);
@@ -224,6 +225,8 @@ export function freeSegments(options: FreeingOptions): Freed {
         bytes += segment.bytes;
       }
       if (!plan.streams.includes(stream)) continue;
+      // Its segments may have been taken away by somebody who did not see to it that they stay away.
+      if (segments.length === 0) files.syncDirectory(path);
       removeStream(options, stream);
       removed.push(stream);
     } catch (error) {

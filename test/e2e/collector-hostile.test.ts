@@ -31,7 +31,7 @@ const TABLE: readonly (readonly [what: string, body: string | Uint8Array, status
     ...ACCEPTED_ARGUMENTS.map(([what, args]) => [what, toolCall(args), 200, 'allow'] as const),
     ...REFUSED_MESSAGES.map(([what, body]) => [what, body, 400, 'deny'] as const),
     ['invalid UTF-8', INVALID_UTF8, 400, 'deny'],
-    ['a tool’s name of terminal escapes', toolCall('{}', '"\\u001b[2J\\ud800"'), 200, 'deny'],
+    ['a tool’s name of terminal escapes', toolCall('{}', '"\\u001b[2J\\ud800"'), 400, 'deny'],
     ['a tool’s name of 10,000 characters', toolCall('{}', `"${'n'.repeat(10_000)}"`), 200, 'deny'],
   ];
 

@@ -258,19 +258,33 @@ describe('retention', () => {
         ({ name, path }) => `${name} ${path.split('/').slice(-2).join('/').replace(A, 'A').replace(B, 'B')}`,
       );
     assert.deepEqual(done, [
-      'unlink A/00000000000000000001.log',
-      'syncDirectory spool/A',
       'unlink B/00000000000000000001.log',
       'syncDirectory spool/B',
       'unlink B/cursor.otlp',
       'unlink B/lock.sqlite',
       'removeDirectory spool/B',
+      'unlink A/00000000000000000001.log',
+      'syncDirectory spool/A',
       'syncDirectory /spool',
     ]);
-    assert.equal(steps[0], `0 ${A}`);
+    assert.equal(steps[0], `0 ${B}`);
     // Freed again, as after a crash: nothing is in the way.
     const again = freeSegments({ files, directory: '/spool', plan, flush: () => {}, locks });
     assert.deepEqual(again.failed, []);
+  });
+
+  test('a stream whose segments somebody took away goes, durably, before the one that says where it ended', () => {
+    const files = createSimulatedFiles();
+    for (const id of [A, B]) files.makeDirectory(`/spool/${id}`);
+    files.plant(`/spool/${B}/00000000000000000001.log`, Buffer.from('x'));
+    const before = files.operations.length;
+    const plan = planRetention(
+      state([stream(A, [], { over: true }), stream(B, [90], { over: true, predecessor: A, ...acked(10) })]),
+    );
+    freeSegments({ files, directory: '/spool', plan, flush: () => {}, locks: new Map() });
+    const [sync, ...rest] = files.operations.slice(before).filter(({ name }) => name !== 'list');
+    assert.deepEqual([sync?.name, sync?.path], ['syncDirectory', `/spool/${A}`]);
+    assert.deepEqual(rest[0], { name: 'removeDirectory', path: `/spool/${A}` });
   });
 
   test('a power cut at any moment leaves the newest segments, and no hole before them', () => {
