@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startCommand, type Running } from '../support/cli.ts';
-import { POLICIES, startProxy, type PolicyName } from './proxy.ts';
+import { POLICIES, startProxy, type ConformanceProxy, type PolicyName } from './proxy.ts';
 import { differences, runSuite, type Edition, type Findings } from './suite.ts';
 
 const RUNS: readonly (readonly [
@@ -33,13 +33,21 @@ const without = (findings: Findings, ...scenarios: readonly string[]): Findings 
 describe('the conformance suite against a server', () => {
   let fixture: Running;
   let url: string;
+  const proxies = new Map<PolicyName, ConformanceProxy>();
+  const policies = Object.keys(POLICIES) as PolicyName[];
 
   before(async () => {
     fixture = startCommand(process.execPath, [fileURLToPath(new URL('fixture-server.ts', import.meta.url))]);
     [, url = ''] = await fixture.waitFor(/fixture at (\S+)/);
+    await Promise.all(
+      policies.map(async (policy) => {
+        proxies.set(policy, await startProxy(url, policy));
+      }),
+    );
   });
 
   after(async () => {
+    await Promise.all([...proxies.values()].map((proxy) => proxy.stop()));
     await fixture?.stop('SIGKILL');
   });
 
@@ -58,10 +66,10 @@ describe('the conformance suite against a server', () => {
         );
       });
 
-      for (const policy of Object.keys(POLICIES) as PolicyName[]) {
-        test(`a policy that ${policy} changes no check, and makes the server safe from rebinding`, async (t) => {
-          const proxy = await startProxy(url, policy);
-          t.after(() => proxy.stop());
+      for (const policy of policies) {
+        test(`a policy that ${policy} changes no check, and makes the server safe from rebinding`, async () => {
+          const proxy = proxies.get(policy);
+          assert.ok(proxy !== undefined);
           const proxied = await runSuite(edition, ['server', '--url', proxy.url, ...args]);
           assert.deepEqual(
             differences(without(direct, GUARDED, TIMED), without(proxied, GUARDED, TIMED)),
