@@ -13,6 +13,7 @@ import { CONFIG_SCHEMA, type ConfigFile } from './config/schema.ts';
 import { exportersOf } from './config/exporters.ts';
 import { headersOf } from './config/headers.ts';
 import { issuersOf } from './config/identity.ts';
+import { oauthClientOf, type OAuthClient } from './config/oauth-client.ts';
 import { tlsOf, type TlsPart } from './config/tls.ts';
 import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
@@ -25,6 +26,8 @@ export interface ServerConfig {
   readonly url: URL;
   /** Sent with every request to this server; may hold secrets. */
   readonly headers: Readonly<Record<string, string>>;
+  /** How we get tokens for it; undefined: it has none of us. */
+  readonly oauth: OAuthClient | undefined;
 }
 
 export interface ServeConfig extends TlsPart {
@@ -194,11 +197,9 @@ function serversOf(raw: ConfigFile, fault: Assembly['fault']): ReadonlyMap<strin
     } else if (url.username !== '' || url.password !== '') {
       fault(`/servers/${name}/url`, 'must not hold credentials; put them in headers, from ${env:NAME}');
     } else {
-      servers.set(name, {
-        name,
-        url,
-        headers: headersOf(`/servers/${name}/headers`, entry.headers ?? {}, fault),
-      });
+      const headers = headersOf(`/servers/${name}/headers`, entry.headers ?? {}, fault);
+      const oauth = oauthClientOf(`/servers/${name}`, entry.oauth, headers, fault);
+      servers.set(name, { name, url, headers, oauth });
     }
   }
   return servers;

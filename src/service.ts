@@ -30,6 +30,7 @@ import type { Diagnostics } from './telemetry/diagnostics.ts';
 import { createMetrics } from './telemetry/metrics.ts';
 import { createTracing } from './telemetry/tracing.ts';
 import { callersOf, readTls } from './service/callers.ts';
+import { upstreamsOf } from './service/client-credentials.ts';
 import { openRecords, type Farewell, type Records } from './service/records.ts';
 import { serveHealth, type HealthServer } from './telemetry/health.ts';
 import type { SpoolConfig } from './config/spool.ts';
@@ -178,7 +179,7 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
   const core = await startCore({ ...options, ...config });
   const door = createHttpDoor({
     gate: core.gate,
-    servers: config.servers,
+    servers: upstreamsOf(config.servers, diagnostics),
     ...callersOf(config, apiKeys, diagnostics),
     tls,
     listen: config.listen,

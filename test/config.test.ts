@@ -184,6 +184,31 @@ describe('verdict.yaml', () => {
     assert.match(faults(`${named}${TLS.replace(', client_ca: c.pem', '')}`)[0] ?? '', /^4:36 needs tls/);
   });
 
+  const oauth = (members: string, more = ''): string =>
+    GOOD.replace('mcp"}', `mcp", oauth: {client_id: a, ${members}}${more}}`);
+
+  test('says how tokens for a server are got, with the secret from the environment', () => {
+    const text = oauth('token_url: "https://as.example/t", client_secret: "${env:S}", scope: mcp');
+    assert.deepEqual(load(text, { S: 'secret' }).servers.get('a')?.oauth, {
+      tokenUrl: 'https://as.example/t',
+      clientId: 'a',
+      clientSecret: 'secret',
+      scope: 'mcp',
+      resource: undefined,
+    });
+  });
+
+  test('sends no secret in the clear, and no two credentials', () => {
+    const clear = oauth('token_url: "http://as.example/t", client_secret: s');
+    assert.match(faults(clear)[0] ?? '', /^3:71 must be an https URL/);
+    const two = oauth('token_url: "https://as.example/t", client_secret: s', ', headers: {Authorization: x}');
+    assert.match(faults(two)[0] ?? '', /^3:\d+ the header authorization is the one that oauth sets/);
+    assert.match(
+      faults(oauth('token_url: "https://as.example/t"'))[0] ?? '',
+      /the key client_secret is missing/,
+    );
+  });
+
   test('that is not there is said to be missing', () => {
     assert.throws(() => loadServeConfig(join(directory, 'none.yaml'), {}), {
       code: 'file_unreadable',

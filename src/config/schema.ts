@@ -9,6 +9,7 @@ import {
   NAMED_EXPORTER,
   type DirectEntry,
 } from './exporter-schema.ts';
+import { OAUTH_SCHEMA, type OAuthEntry } from './oauth-client.ts';
 import { IDENTITY_SCHEMA, type IdentityEntry } from './identity-schema.ts';
 
 const MAX_LISTEN_NAME = 64;
@@ -44,6 +45,7 @@ export const CONFIG_SCHEMA = {
         properties: {
           url: { type: 'string', minLength: 1 },
           headers: { type: 'object', additionalProperties: { type: 'string' } },
+          oauth: OAUTH_SCHEMA,
         },
       },
     },
@@ -126,9 +128,7 @@ export interface ConfigFile {
   readonly allowed_hosts?: readonly string[];
   readonly allowed_origins?: readonly string[];
   readonly policy: readonly string[];
-  readonly servers: Readonly<
-    Record<string, { readonly url: string; readonly headers?: Readonly<Record<string, string>> }>
-  >;
+  readonly servers: Readonly<Record<string, ServerEntry>>;
   readonly identity?: IdentityEntry;
   readonly keys?: { readonly directory?: string };
   /** `otlp` is an OtlpEntry. */
@@ -143,6 +143,12 @@ export interface ConfigFile {
   };
   readonly on_audit_failure?: 'deny' | 'allow';
   readonly shutdown_timeout?: string;
+}
+
+export interface ServerEntry {
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly oauth?: OAuthEntry;
 }
 
 export interface OtlpEntry {

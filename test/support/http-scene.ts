@@ -9,6 +9,7 @@ import { errorAnswer, toolDenial } from '../../src/proxy/message/answer.ts';
 import type { Direction, Gate, Governable, Origin } from '../../src/proxy/gate.ts';
 import type { Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
 import { createHttpDoor, type HttpDoor, type HttpDoorOptions } from '../../src/proxy/http/door.ts';
+import type { UpstreamTokens } from '../../src/proxy/http/upstream-token.ts';
 import { within } from './within.ts';
 
 export interface Settled extends Outcome {
@@ -111,6 +112,7 @@ export interface SceneOptions extends Partial<Omit<HttpDoorOptions, 'gate' | 'se
   /** Instead of the upstream: where its URL points. */
   readonly upstreamUrl?: URL;
   readonly upstreamHeaders?: Readonly<Record<string, string>>;
+  readonly upstreamTokens?: UpstreamTokens;
 }
 
 /** Opens a scene for one test. */
@@ -140,13 +142,14 @@ async function openScene(options: SceneOptions): Promise<Scene> {
   const own = new URL(`http://127.0.0.1:${(upstream.address() as AddressInfo).port}/up/mcp?tenant=1`);
   const gate = options.gate ?? scriptedGate();
   const url = options.upstreamUrl ?? own;
+  const headers = options.upstreamHeaders ?? {};
   const door = createHttpDoor({
     authenticate: () => ({ ok: true, identity: ANONYMOUS }),
     listen: { host: '127.0.0.1', port: 0 },
     diagnostics: { error: note, warn: note, info: note, debug: note },
     ...options,
     gate,
-    servers: new Map([['files', { name: 'files', url, headers: options.upstreamHeaders ?? {} }]]),
+    servers: new Map([['files', { name: 'files', url, headers, tokens: options.upstreamTokens }]]),
   });
   function note(text: string): void {
     warnings.push(text);

@@ -10,6 +10,7 @@ import type { HttpAuthenticator } from '../../identity/authenticate.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
 import { createThrottle } from '../../telemetry/throttle.ts';
 import type { Gate } from '../gate.ts';
+import { withTokens } from './authorized-upstream.ts';
 import { giveUpVisit, serve, type HttpDesk } from './desk.ts';
 import type { GiveUp } from './exchange.ts';
 import { httpLimits, type HttpLimits } from './limits.ts';
@@ -63,7 +64,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   const { gate, diagnostics, listen } = options;
   const limits = httpLimits(options.limits);
   const pending = createPending(limits.pendingMax);
-  const upstreams = createUpstreamClient(limits);
+  const upstreams = withTokens(createUpstreamClient(limits));
   const sessions = createSessions(limits.sessionsMax);
   const throttle = createThrottle(diagnostics);
   const desk: HttpDesk = {

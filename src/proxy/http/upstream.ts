@@ -3,6 +3,7 @@ import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Socket } from 'node:net';
 import { urlToHttpOptions } from 'node:url';
+import type { UpstreamTokens } from './upstream-token.ts';
 
 /** One MCP server behind us. */
 export interface HttpUpstream {
@@ -12,6 +13,8 @@ export interface HttpUpstream {
   readonly url: URL;
   /** Sent with every request, over what the client sends; may hold credentials. */
   readonly headers: Readonly<Record<string, string>>;
+  /** Where its bearer tokens come from, if it is to have any. */
+  readonly tokens?: UpstreamTokens | undefined;
 }
 
 export interface UpstreamRequest {
