@@ -31,6 +31,7 @@ export const VARIABLES: Shape = {
     agent: { id: 'open', name: 'open' },
     key_id: 'open',
     issuer: 'open',
+    delegation: 'open',
   },
   request: {
     method: 'open',

@@ -18,12 +18,12 @@ export interface VariableLimits {
  * every condition; the others, of which most conditions need none, when a condition names them. Never throws.
  */
 export function celVariables(request: PolicyRequest, now: Date, limits: VariableLimits): VariablesResult {
-  const roles = request.identity.roles ?? [];
-  const size: CelSize = { largest: roles.length, nodes: roles.length, bytes: 0 };
+  const { roles = [], delegation = [] } = request.identity;
+  const largest = Math.max(roles.length, delegation.length);
+  const size: CelSize = { largest, nodes: roles.length + delegation.length, bytes: 0 };
   try {
     const bindings: Bindings = Object.create(null);
     bindings['args'] = toCelMap(request.args, limits.argumentsBytesMax, size);
-    const { largest, nodes } = size;
     const bind = (names: readonly string[]): Bindings => {
       for (const name of names) {
         const value = bindings[name] ?? variable(name, request, now);
@@ -31,7 +31,10 @@ export function celVariables(request: PolicyRequest, now: Date, limits: Variable
       }
       return bindings;
     };
-    return { ok: true, variables: { bind, largest, nodes, iterationsMax: limits.iterationsMax } };
+    return {
+      ok: true,
+      variables: { bind, largest: size.largest, nodes: size.nodes, iterationsMax: limits.iterationsMax },
+    };
   } catch (error) {
     return {
       ok: false,
@@ -52,8 +55,9 @@ function variable(name: string, request: PolicyRequest, now: Date): CelInput | u
       return known({
         source: identity.source,
         user: identity.user,
-        // Always there: a caller without roles has none, which is no error.
+        // Always there: a caller without roles has none, which is no error. So with who acts for it.
         roles: identity.roles ?? [],
+        delegation: identity.delegation ?? [],
         agent: known({ id: identity.agent?.id, name: identity.agent?.name }),
         key_id: identity.keyId,
         issuer: identity.issuer,

@@ -90,6 +90,14 @@ describe('what a condition sees', () => {
     });
   }
 
+  test('who acts for a user can be asked for, and for a caller without there is nobody', () => {
+    const identity = { source: 'jwt', user: 'alice', delegation: ['refunds', 'planner'] } as const;
+    const planned = '"planner" in identity.delegation && identity.delegation[0] == "refunds"';
+    assert.equal(short(judge(planned, { identity })), 'true');
+    assert.equal(short(judge('"planner" in identity.delegation', {})), 'false');
+    assert.equal(short(judge('identity.delegation.all(a, a.startsWith("re"))', { identity })), 'false');
+  });
+
   test('an anonymous caller has an agent and roles without members', () => {
     const given = { identity: ANONYMOUS };
     assert.equal(
