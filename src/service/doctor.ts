@@ -10,6 +10,7 @@ import { createResource } from '../export/resource.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { findClock } from './doctor/clock.ts';
 import { fetchCollector, findCollector, metricsUrl, UNTOLD } from './doctor/collector.ts';
+import { findIssuers } from './doctor/credentials.ts';
 import { findDirectExporters } from './doctor/direct-exporters.ts';
 import { examineEndpoint, type EndpointExamination } from './doctor/endpoints.ts';
 import { findFiles } from './doctor/files.ts';
@@ -37,6 +38,7 @@ export interface DoctorOptions {
 export async function* examine(options: DoctorOptions): AsyncGenerator<Finding> {
   const { setup, env, cwd, version, signal } = options;
   yield* findFiles({ setup, env, cwd });
+  yield* await findIssuers(setup.config?.jwtIssuers ?? []);
   const plans = setup.exporters ?? exportersOfEnvironment(env, SILENT);
   const spool = examineSpool({ setup, exporters: plans.map(({ name }) => name), nowMs: Date.now() });
   yield* await findListeners({ listeners: setup.listeners, running: spool.running });

@@ -1,5 +1,6 @@
 /** What is examined: the set-up of `serve` from its file, or that of `wrap` from its command line. */
 import type { Environment, ServeConfig } from '../../config.ts';
+import type { OAuthClient } from '../../config/oauth-client.ts';
 import type { SpoolConfig } from '../../config/spool.ts';
 import type { ExporterPlan } from '../../export/delivery-message.ts';
 
@@ -11,6 +12,7 @@ export type Upstream =
       readonly url: URL;
       /** May hold secrets. */
       readonly headers: Readonly<Record<string, string>>;
+      readonly oauth?: OAuthClient | undefined;
     }
   | {
       readonly kind: 'stdio';

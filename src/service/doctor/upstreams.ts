@@ -1,6 +1,7 @@
 /** Whether the servers behind the proxy are there, and who they are. */
 import { VerdictError } from '../../errors.ts';
 import { hideSecrets } from '../../event/secrets.ts';
+import { credentialsOf } from './credentials.ts';
 import type { Finding } from './finding.ts';
 import { askServer, type Connection, type ServerCard } from './mcp-client.ts';
 import { countText, timeText } from './quantities.ts';
@@ -56,9 +57,12 @@ interface LastAnswer {
 
 async function findHttp(upstream: Upstream & { kind: 'http' }, options: Asking): Promise<Finding> {
   const { name, url } = upstream;
+  const credentials = await credentialsOf(upstream);
+  if (!credentials.ok) return credentials.finding;
   const last: LastAnswer = { status: undefined };
   try {
-    const card = await askServer(httpConnection(upstream, last, options), options);
+    const { headers } = credentials;
+    const card = await askServer(httpConnection({ ...upstream, headers }, last, options), options);
     return good(name, card);
   } catch (error) {
     return {
@@ -126,7 +130,8 @@ function explainHttp(error: unknown, status: number | undefined, url: string): E
     return { found, advice, exit: tls ? 1 : 4, facts };
   }
   if (status === 401 || status === 403) {
-    const advice = 'Give its credentials as headers of this server; those of callers are never passed on';
+    const advice =
+      'Give its credentials as headers or oauth of this server; those of callers are never passed on';
     return { found: `${url} refuses us (HTTP ${status})`, advice, facts };
   }
   if (status >= 300 && status < 400) {
