@@ -119,7 +119,7 @@ describe('verdict.yaml', () => {
     assert.ok(issuer !== undefined);
     assert.deepEqual(
       [issuer.jwksUri, issuer.clockSkewMs, issuer.scopes, issuer.claims],
-      [undefined, 1000, [], { user: 'sub', roles: 'roles', agent: undefined }],
+      [undefined, 1000, [], { user: 'sub', roles: 'roles', agent: undefined, grants: undefined }],
     );
     assert.ok(issuer.algorithms.every((algorithm) => /^(RS|PS|ES)|^Ed/.test(algorithm)));
   });

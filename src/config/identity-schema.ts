@@ -41,7 +41,7 @@ export const IDENTITY_SCHEMA = {
           claims: {
             type: 'object',
             additionalProperties: false,
-            properties: { user: CLAIM, roles: CLAIM, agent: CLAIM },
+            properties: { user: CLAIM, roles: CLAIM, agent: CLAIM, grants: CLAIM },
           },
         },
       },
@@ -64,5 +64,10 @@ export interface JwtEntry {
   readonly algorithms?: readonly Algorithm[];
   readonly clock_skew?: string;
   readonly scopes?: readonly string[];
-  readonly claims?: { readonly user?: string; readonly roles?: string; readonly agent?: string };
+  readonly claims?: {
+    readonly user?: string;
+    readonly roles?: string;
+    readonly agent?: string;
+    readonly grants?: string;
+  };
 }

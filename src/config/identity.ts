@@ -35,6 +35,7 @@ function issuerOf(pointer: string, entry: JwtEntry, fault: AddFault): JwtIssuer 
       user: entry.claims?.user ?? 'sub',
       roles: entry.claims?.roles ?? 'roles',
       agent: entry.claims?.agent,
+      grants: entry.claims?.grants,
     },
   };
 }

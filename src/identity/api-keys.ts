@@ -14,6 +14,8 @@ export interface ApiKeyEntry {
   readonly user?: string;
   readonly agent?: { readonly id?: string; readonly name?: string };
   readonly roles?: readonly string[];
+  /** `SERVER/TOOL` globs that the key is limited to. */
+  readonly grants?: readonly string[];
   /** RFC 3339; from then on the key is refused. */
   readonly expires?: string;
 }
@@ -49,6 +51,14 @@ const KEYS_SCHEMA = {
             properties: { id: { type: 'string', minLength: 1 }, name: { type: 'string', minLength: 1 } },
           },
           roles: { type: 'array', items: { type: 'string', minLength: 1 } },
+          grants: {
+            type: 'array',
+            items: {
+              type: 'string',
+              pattern: '^[^/]+/.+$',
+              description: 'of the form SERVER/TOOL, where * and ? may stand: files/read_*',
+            },
+          },
           expires: {
             type: 'string',
             pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d+)?Z$',
@@ -139,6 +149,7 @@ function identityOf(entry: ApiKeyEntry, file: string | undefined): Identity {
     agent: entry.agent,
     issuer: file,
     keyId: entry.id,
+    ...(entry.grants === undefined ? {} : { grants: entry.grants }),
   });
 }
 

@@ -13,6 +13,8 @@ export interface ClaimNames {
   readonly roles: string;
   /** Default: the current actor, else `client_id` (RFC 9068), else `azp` (OpenID Connect). */
   readonly agent: string | undefined;
+  /** `SERVER/TOOL` globs. Where one is named, a token without it is good for nothing. Default: none is. */
+  readonly grants?: string | undefined;
 }
 
 /** Parties in a delegation chain. */
@@ -42,9 +44,10 @@ export function identityOf(payload: JWTPayload, names: ClaimNames, issuer: strin
         source: 'jwt' as const,
         issuer,
         user,
-        roles: rolesAt(payload, names.roles),
+        roles: listAt(payload, names.roles),
         agent: agent === undefined ? undefined : { id: agent },
         delegation: delegation.length === 0 ? undefined : delegation,
+        ...(names.grants === undefined ? {} : { grants: listAt(payload, names.grants) ?? [] }),
       }),
     };
   } catch (error) {
@@ -85,13 +88,14 @@ function actorsOf(act: unknown, issuer: string): readonly string[] {
   return actors;
 }
 
-function rolesAt(payload: JWTPayload, name: string): readonly string[] | undefined {
+/** Roles and grants: a list of texts, or one. */
+function listAt(payload: JWTPayload, name: string): readonly string[] | undefined {
   const value = valueAt(payload, name);
   if (value === undefined) return undefined;
   // Scopes are the one claim that is a list in a string.
   const list = typeof value === 'string' ? (isScopes(name) ? value.split(' ') : [value]) : value;
   if (!Array.isArray(list)) throw new ClaimFault(`its claim ${name} is no list of strings`);
-  return list.flatMap((role: unknown) => text(role, name) ?? []).filter((role) => role !== '');
+  return list.flatMap((member: unknown) => (member === '' ? [] : (text(member, name) ?? [])));
 }
 
 function isScopes(name: string): boolean {

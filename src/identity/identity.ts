@@ -10,6 +10,8 @@ export interface Identity {
   readonly agent?: { readonly id?: string | undefined; readonly name?: string | undefined } | undefined;
   /** Who vouches: keys file, host name, token issuer. */
   readonly issuer?: string | undefined;
+  /** `SERVER/TOOL` globs that the credentials are limited to; undefined: policy alone says. */
+  readonly grants?: readonly string[] | undefined;
   /** Id of the API key that proved it; never the key. */
   readonly keyId?: string | undefined;
   /** Who acts for the user: the current actor first, then whoever has passed the task on to it (RFC 8693). */

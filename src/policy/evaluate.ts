@@ -9,6 +9,7 @@ import type { ArgumentLevel } from '../event/redact.ts';
 import { run } from './cel.ts';
 import { CEL_ITERATIONS_DEFAULT, CEL_ITERATIONS_MAX } from './cel.ts';
 import { CEL_ARGUMENTS_BYTES_DEFAULT, CEL_ARGUMENTS_BYTES_MAX } from './cel-value.ts';
+import { isGranted, ungrantedText } from './grants.ts';
 import { candidates, matchesIdentity, matchesTarget, type Policy, type Rule } from './policy.ts';
 import { celVariables, type VariablesResult } from './variables.ts';
 import type { PolicyRequest, Verdict } from './verdict.ts';
@@ -47,10 +48,16 @@ export function evaluate(policy: Policy, request: PolicyRequest, options: Evalua
   const variables = lazily(() => celVariables(request, options.now, limitsOf(options)));
   const found = decide(candidates(policy, request), request, variables);
   return {
-    verdict: verdictOf(policy, request, options, found),
+    verdict: withinGrants(policy, request, verdictOf(policy, request, options, found)),
     argumentsLevel: found?.rule.arguments ?? 'redacted',
     trace: () => policy.rules.map((rule) => noteOf(rule, request, variables)),
   };
+}
+
+/** What rules let through and the credentials are not for is denied; a rule that denies is named all the same. */
+function withinGrants({ digest }: Policy, request: PolicyRequest, verdict: Verdict): Verdict {
+  if (verdict.effect === 'deny' || isGranted(request)) return verdict;
+  return { effect: 'deny', reason: 'default', message: ungrantedText(request), digest };
 }
 
 function limitsOf({ limits }: EvaluateOptions): EvaluateLimits {

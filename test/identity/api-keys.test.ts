@@ -40,6 +40,12 @@ describe('an API key', () => {
     assert.equal(key.length, entry.id.length + 1 + 43, '256 bits, base64url');
   });
 
+  test('says what it is limited to, and nothing where it is not', () => {
+    const limited = newApiKey({ user: 'bob', grants: ['files/read_*'] });
+    const result = authenticateApiKey(fileWith(limited.entry), limited.key, NOW_MS);
+    assert.deepEqual(result.ok && result.identity.grants, ['files/read_*']);
+  });
+
   const bad: readonly (readonly [string, string])[] = [
     ['no key at all', ''],
     ['a key behind something', `x${key}`],
@@ -84,6 +90,11 @@ describe('a keys file', () => {
       'an unknown member',
       'keys: [{id: k_0123, hash: "sha256:' + '0'.repeat(64) + '", admin: true}]',
       /^3:102 /,
+    ],
+    [
+      'a grant of a tool without its server',
+      `keys: [{id: k_0123, hash: "sha256:${'0'.repeat(64)}", grants: [read_file]}]`,
+      /^3:111 must be of the form SERVER/,
     ],
     [
       'an id twice',

@@ -46,6 +46,17 @@ describe('what a token says of its bearer', () => {
     );
   });
 
+  test('grants are read where a claim of them is named, and a token without that one has none', () => {
+    const names = { ...TRUSTED.claims, grants: 'https://corp.example/tools' };
+    const granted = read({ 'https://corp.example/tools': ['files/read_*'] }, names);
+    assert.deepEqual(granted.ok && granted.identity.grants, ['files/read_*']);
+    const none = read({}, names);
+    assert.deepEqual(none.ok && none.identity.grants, []);
+    const unnamed = read({ grants: ['files/read_*'] });
+    assert.equal(unnamed.ok && unnamed.identity.grants, undefined);
+    assert.ok(!read({ 'https://corp.example/tools': { files: true } }, names).ok);
+  });
+
   test('a member of the prototype is no claim', () => {
     const claims = { user: 'constructor', roles: '/__proto__/roles', agent: undefined };
     assert.deepEqual(read({}, claims), { ok: false, message: 'the token has no claim constructor' });
