@@ -55,6 +55,20 @@ describe('keys create', () => {
     assert.deepEqual(names(), ['keys.yaml']);
   });
 
+  test('limits a key to what is granted, and makes none for a grant of no form', async () => {
+    const { create, read, names } = scene();
+    const bad = await create('--file', 'keys.yaml', '--grant', 'read_file');
+    assert.deepEqual([bad.code, names()], [2, []]);
+    assert.match(bad.err, /--grant must be SERVER\/TOOL, not read_file/);
+    await create('--file', 'keys.yaml', '--grant', 'files/read_*', '--grant', 'stripe/*');
+    const loaded = loadApiKeys('keys.yaml', read('keys.yaml'));
+    assert.ok(loaded.ok);
+    assert.deepEqual(
+      [...loaded.keys.byId.values()].map(({ grants }) => grants),
+      [['files/read_*', 'stripe/*']],
+    );
+  });
+
   test('leaves nobody else a look into the file, however it was before', async () => {
     const { create, path } = scene({ 'keys.yaml': `${HEAD}keys: []\n` });
     fs.chmodSync(path('keys.yaml'), 0o644);
