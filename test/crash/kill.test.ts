@@ -16,6 +16,8 @@ import { seededRandom } from '../support/simulated-files.ts';
 /** The long lane sets MCP_VERDICT_CRASH_CYCLES=2000. */
 const CYCLES = Number(process.env['MCP_VERDICT_CRASH_CYCLES'] ?? 60);
 const CYCLE_TIMEOUT_MS = 20_000;
+/** Each cycle leaves a stream, and they are adopted some at a time. */
+const STREAM_TIMEOUT_MS = 300;
 const CALLERS = 8;
 
 const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-kill-'));
@@ -65,7 +67,7 @@ test(
         const { decisions } = readDelivered(logs);
         return [...reached.keys()].every((id) => decisions.has(id));
       },
-      { what: 'the decisions of all calls', timeoutMs: 30_000 },
+      { what: 'the decisions of all calls', timeoutMs: 30_000 + CYCLES * STREAM_TIMEOUT_MS },
     );
     const { code, stderr } = await service.stop();
     assert.equal(code, 0, stderr);
