@@ -16,9 +16,9 @@ import { eventually } from '../support/eventually.ts';
 import { startOtlpReceiver } from '../support/otlp-receiver.ts';
 import type { OtlpReceiver, OtlpRequest, Script } from '../support/otlp-receiver.ts';
 import { hear } from '../telemetry/heard.ts';
-import { chainOf, createMemoryStream, STREAM } from './memory-stream.ts';
-import { startScene, TIMEOUT_MS } from './pump-scene.ts';
-import { upTo } from './scripted-exporter.ts';
+import { chainOf, createMemoryStream, STREAM } from '../export/memory-stream.ts';
+import { startScene, TIMEOUT_MS } from '../export/pump-scene.ts';
+import { upTo } from '../export/scripted-exporter.ts';
 
 const RECORDS = 12;
 const BAD = 7;

@@ -14,9 +14,9 @@ import { eventually } from '../support/eventually.ts';
 import { startOtlpReceiver } from '../support/otlp-receiver.ts';
 import type { OtlpReceiver } from '../support/otlp-receiver.ts';
 import { hear } from '../telemetry/heard.ts';
-import { createJumpingTimers } from './jumping-timers.ts';
-import { upTo } from './scripted-exporter.ts';
-import { makeSpool, writeStream } from './spool-scene.ts';
+import { createJumpingTimers } from '../export/jumping-timers.ts';
+import { upTo } from '../export/scripted-exporter.ts';
+import { makeSpool, writeStream } from '../export/spool-scene.ts';
 
 const DEADLINE_MS = 5000;
 
