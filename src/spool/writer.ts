@@ -96,7 +96,11 @@ export async function startSpoolWriter(options: SpoolWriterOptions): Promise<Spo
 function startWorker(plan: WriterPlan): WriterThread {
   // The same file as TypeScript in the repository and as JavaScript in the package.
   const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-  return new Worker(new URL(`./writer-thread${extension}`, import.meta.url), { workerData: plan });
+  return new Worker(new URL(`./writer-thread${extension}`, import.meta.url), {
+    workerData: plan,
+    // Nothing in this thread outlives a commit; without a cap the room for that grows under load and is never given back.
+    resourceLimits: { maxYoungGenerationSizeMb: 12 },
+  });
 }
 
 class ThreadedWriter implements SpoolWriter {
