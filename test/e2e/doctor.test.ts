@@ -18,6 +18,9 @@ import { startServeScene } from '../support/serve-scene.ts';
 const TIMEOUT_MS = 120_000;
 const TESTS_AT_ONCE = 3;
 
+/** Below the range that the system hands out, so that no test beside this one is given it. */
+const DEAD_PORT = 1011;
+
 describe('doctor and an endpoint in trouble', { timeout: TIMEOUT_MS, concurrency: TESTS_AT_ONCE }, () => {
   const receiver = async (t: TestContext, script: Script): Promise<Variables> => {
     const started = await startOtlpReceiver();
@@ -27,9 +30,8 @@ describe('doctor and an endpoint in trouble', { timeout: TIMEOUT_MS, concurrency
   };
 
   test('nobody there: exit 4', async () => {
-    const port = await freePort();
     const { code, of } = await doctor(scene(), WRAP, {
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${DEAD_PORT}`,
     });
     assert.equal(code, 4);
     assert.match(
@@ -94,7 +96,7 @@ describe('doctor and the servers behind', { timeout: TIMEOUT_MS, concurrency: TE
     const directory = scene();
     const servers = {
       good: demo.url,
-      dead: `http://127.0.0.1:${await freePort()}/mcp`,
+      dead: `http://127.0.0.1:${DEAD_PORT}/mcp`,
       locked: await http(t, 401),
       lost: await http(t, 404),
       moved: await http(t, 307, { location: 'http://127.0.0.1:9/' }),
