@@ -10,7 +10,6 @@ import { startDemoServer } from '../../src/cli/demo-server.ts';
 import { ROOT, runCli, startCli } from '../support/cli.ts';
 import { eventually } from '../support/collector.ts';
 import { doctor, POLICY, scene, serve, WRAP, type Variables } from '../support/doctor-scene.ts';
-import { freePort } from '../support/free-port.ts';
 import { startOtlpReceiver, type Script } from '../support/otlp-receiver.ts';
 import { startServeScene } from '../support/serve-scene.ts';
 
@@ -190,7 +189,7 @@ test('interrupted, it leaves no server behind', { timeout: TIMEOUT_MS }, async (
 describe('doctor and a proxy that runs', { timeout: TIMEOUT_MS }, () => {
   test('the spool is looked at while its owner goes on, and nothing in it is changed', async (t) => {
     const directory = scene();
-    const dead = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${await freePort()}` };
+    const dead = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${DEAD_PORT}` };
     const proxy = await startServeScene({ directory, env: dead, durability: 'sync' });
     t.after(proxy.close);
     await proxy.call();
@@ -198,7 +197,7 @@ describe('doctor and a proxy that runs', { timeout: TIMEOUT_MS }, () => {
     const names = (): string[] => readdirSync(spool, { recursive: true }).map(String).toSorted();
     const before = names();
     // The same spool; the scene's server answers nobody but its own caller.
-    const config = serve(directory, { dead: `http://127.0.0.1:${await freePort()}/mcp` }, 'beside.yaml');
+    const config = serve(directory, { dead: `http://127.0.0.1:${DEAD_PORT}/mcp` }, 'beside.yaml');
     const beside = await doctor(directory, config, dead);
     const said = beside.of('spool').join('\n');
     assert.match(said, /^ok .*: otlp has not acknowledged \d+ records, the oldest \d/m);
@@ -226,7 +225,7 @@ describe('doctor and a proxy that runs', { timeout: TIMEOUT_MS }, () => {
       join(directory, 'verdict.yaml'),
       `listen: 127.0.0.1:${port}\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\n` +
         'spool: {directory: spool, durability: os}\nkeys: {directory: keys}\non_audit_failure: allow\n' +
-        `servers: {up: {url: "http://127.0.0.1:${await freePort()}/mcp"}}\n`,
+        `servers: {up: {url: "http://127.0.0.1:${DEAD_PORT}/mcp"}}\n`,
     );
     chmodSync(join(directory, 'policy.yaml'), 0o666);
     mkdirSync(join(directory, 'keys'), { mode: 0o700 });
