@@ -5,7 +5,7 @@ import { SHUTDOWN_TIMEOUT_MS, defaultKeysDirectory } from '../config.ts';
 import { defaultSpool, type SpoolConfig } from '../config/spool.ts';
 import { VerdictError } from '../errors.ts';
 import { childEnvironment } from '../proxy/stdio/child.ts';
-import { runWrap } from '../service.ts';
+import { runWrap } from '../service/wrap.ts';
 import { diagnosticsFor, stopSignal } from './process.ts';
 import type { Io, Verb } from './verb.ts';
 

@@ -3,13 +3,14 @@ import { X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { readTextFile, type ServeConfig } from '../config.ts';
 import { VerdictError } from '../errors.ts';
-import type { ApiKeys } from '../identity/api-keys.ts';
-import { httpAuthenticator, type HttpAuthenticator } from '../identity/authenticate.ts';
+import { loadApiKeys, type ApiKeys } from '../identity/api-keys.ts';
+import { httpAuthenticator, lockedOut, type HttpAuthenticator } from '../identity/authenticate.ts';
 import { audienceOf, jwtAuthenticator, type JwtIssuer } from '../identity/jwt.ts';
 import { createKeySet } from '../identity/key-set.ts';
 import type { DoorTls } from '../proxy/http/door.ts';
 import type { ProtectedResources } from '../proxy/http/protected-resource.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
+import { listFaults, shownPath } from './files.ts';
 import { fetchIssuerKeys } from './issuer-keys.ts';
 
 export interface Callers {
@@ -50,6 +51,27 @@ function resourcesOf(issuers: readonly JwtIssuer[]): ProtectedResources | undefi
     authorizationServers: named.map(({ issuer }) => issuer),
     scopes: first.scopes,
   };
+}
+
+/** Reads the keys file, and warns where nobody could get in. */
+export function readCallers(config: ServeConfig, cwd: string, diagnostics: Diagnostics): ApiKeys | undefined {
+  const { anonymous, apiKeysFile, jwtIssuers, certificateName } = config;
+  const apiKeys = readKeys(apiKeysFile, cwd);
+  const warning = lockedOut({
+    apiKeys,
+    issuers: jwtIssuers.length + (certificateName === undefined ? 0 : 1),
+    anonymous,
+    nowMs: Date.now,
+  });
+  if (warning !== undefined) diagnostics.warn(warning);
+  return apiKeys;
+}
+
+function readKeys(file: string | undefined, cwd: string): ApiKeys | undefined {
+  if (file === undefined) return undefined;
+  const loaded = loadApiKeys(shownPath(file, cwd), readTextFile(file));
+  if (!loaded.ok) throw new VerdictError('config_invalid', { detail: listFaults(loaded.faults) });
+  return loaded.keys;
 }
 
 /** Reads the files of `tls`. Throws `file_unreadable`, or `config_invalid` for what TLS would not work with. */

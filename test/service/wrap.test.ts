@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runWrap, type WrapOptions } from '../../src/service.ts';
+import { runWrap, type WrapOptions } from '../../src/service/wrap.ts';
 
 test('wrap refuses an exporter that writes to stdout, which is the wire, before anything starts', async () => {
   const stdout = { name: 'agent', kind: 'stdout', required: false, stdout: { format: 'json' } } as const;

@@ -1,0 +1,109 @@
+/** Everything behind the doors: policy, pipeline, gate. */
+import { packageVersion, type Environment } from '../config.ts';
+import type { SpoolConfig } from '../config/spool.ts';
+import { loadHmacKey } from '../event/keyring.ts';
+import type { Draft, Recorder } from '../event/recorder.ts';
+import { SEVERITY, type Fields, type LifecycleState } from '../event/vocabulary.ts';
+import type { ExporterPlan } from '../export/delivery-message.ts';
+import { createResource } from '../export/resource.ts';
+import type { Policy } from '../policy/policy.ts';
+import { guardFloods } from '../proxy/flood-guard.ts';
+import type { Gate } from '../proxy/gate.ts';
+import { createGate } from '../proxy/gatekeeper.ts';
+import type { Diagnostics } from '../telemetry/diagnostics.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
+import { createTracing } from '../telemetry/tracing.ts';
+import { readPolicy } from './policy.ts';
+import { openRecords, type Farewell, type Records } from './records.ts';
+
+/** A way to look on, for the demo and for tests. It changes nothing of what is decided or recorded. */
+export interface Watch {
+  /** Called with each record as it is handed to the pipeline. */
+  readonly emitted: (draft: Draft, uid: string) => void;
+}
+
+export interface CoreOptions {
+  readonly policyFiles: readonly string[];
+  readonly keysDirectory: string;
+  readonly spool: SpoolConfig;
+  /** undefined: the environment alone decides. */
+  readonly exporters: readonly ExporterPlan[] | undefined;
+  readonly onAuditFailure: 'deny' | 'allow';
+  readonly env: Environment;
+  readonly cwd: string;
+  readonly diagnostics: Diagnostics;
+  readonly watch?: Watch | undefined;
+}
+
+export interface Core {
+  readonly gate: Gate;
+  readonly policy: Policy;
+  readonly records: Records;
+  /** Records the stop and delivers what waits, for at most so long. */
+  stop(deadlineMs: number): Promise<Farewell>;
+}
+
+/** Throws where policy or keys are wrong. */
+export async function startCore(options: CoreOptions): Promise<Core> {
+  const { env, diagnostics, watch } = options;
+  const version = packageVersion();
+  const policy = readPolicy(options.policyFiles, options.cwd, diagnostics);
+  const hmac = loadHmacKey({ directory: options.keysDirectory, env });
+  const { resource, service } = createResource(env, { version, diagnostics });
+  const telemetry = { env, resource, diagnostics, version };
+  const tracing = createTracing(telemetry);
+  const metrics = createMetrics(telemetry);
+  const records = await openRecords({ ...options, resource, service, metrics });
+  const recorder = watch === undefined ? records : watched(records, watch);
+  const gate = createGate({
+    policy: () => policy,
+    recorder,
+    tracing,
+    metrics,
+    hmac,
+    diagnostics,
+    onAuditFailure: options.onAuditFailure,
+    now: () => new Date(),
+  });
+  const guarded = guardFloods(gate, {
+    nowMs: Date.now,
+    fullness: () => records.bytes() / options.spool.bytesMax,
+  });
+  const floods = setInterval(() => guarded.flush(), FLOOD_INTERVAL_MS).unref();
+  const lifecycle = (state: LifecycleState, facts: Fields = {}): void => {
+    const fields = { 'verdict.lifecycle.state': state, 'verdict.policy.digest': policy.digest, ...facts };
+    recorder.emit({ name: 'verdict.lifecycle', severity: SEVERITY.info, fields });
+  };
+  lifecycle('start', records.facts);
+  return {
+    gate: guarded,
+    policy,
+    records,
+    async stop(deadlineMs) {
+      gate.close();
+      clearInterval(floods);
+      guarded.flush();
+      lifecycle('stop');
+      const endMs = Date.now() + deadlineMs;
+      const [farewell] = await Promise.all([records.stop(deadlineMs), tracing.shutdown(deadlineMs)]);
+      // After the records, because metrics count what became of those.
+      await metrics.shutdown(Math.max(0, endMs - Date.now()));
+      diagnostics[farewell.lost ? 'error' : 'info'](farewell.text);
+      return farewell;
+    },
+  };
+}
+
+/** How often refusals that were not recorded one by one are counted into one record. */
+const FLOOD_INTERVAL_MS = 1000;
+
+function watched(recorder: Recorder, { emitted }: Watch): Recorder {
+  return {
+    emit(draft) {
+      const uid = recorder.emit(draft);
+      emitted(draft, uid);
+      return uid;
+    },
+    recorded: (uid) => recorder.recorded(uid),
+  };
+}
