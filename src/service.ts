@@ -8,7 +8,7 @@
 import { packageVersion, type Environment, type ServeConfig } from './config.ts';
 import { checkExporters } from './export/delivery.ts';
 import type { Policy } from './policy/policy.ts';
-import { createHttpDoor, type HttpDoor } from './proxy/http/door.ts';
+import { createHttpDoor, type DoorSettings, type HttpDoor } from './proxy/http/door.ts';
 import { callersOf, readCallers, readTls } from './service/callers.ts';
 import { upstreamsOf } from './service/client-credentials.ts';
 import { startCore, type Core, type Watch } from './service/core.ts';
@@ -43,15 +43,18 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
   const apiKeys = readCallers(config, options.cwd, diagnostics);
   const tls = readTls(config.tls);
   const core = await startCore({ ...options, ...config });
-  const door = createHttpDoor({
-    gate: core.gate,
+  const settings: DoorSettings = {
     servers: upstreamsOf(config.servers, diagnostics),
     ...callersOf(config, apiKeys, diagnostics),
     tls,
-    listen: config.listen,
     messageLimits: config.messageBytesMax === undefined ? {} : { bytesMax: config.messageBytesMax },
     allowedHosts: config.allowedHosts,
     allowedOrigins: config.allowedOrigins,
+  };
+  const door = createHttpDoor({
+    gate: core.gate,
+    settings: () => settings,
+    listen: config.listen,
     diagnostics,
   });
   const [address, health] = await Promise.all([door.listen(), startHealth(config, core)]).catch(

@@ -8,7 +8,7 @@ import { ANONYMOUS } from '../../src/identity/identity.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
 import type { Gate } from '../../src/proxy/gate.ts';
 import { createGate } from '../../src/proxy/gatekeeper.ts';
-import { createHttpDoor } from '../../src/proxy/http/door.ts';
+import { createHttpDoor, type DoorSettings } from '../../src/proxy/http/door.ts';
 import { stderrDiagnostics } from '../../src/telemetry/diagnostics.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createTracing } from '../../src/telemetry/tracing.ts';
@@ -17,10 +17,13 @@ import { POLICY } from './programs.ts';
 const [level, target = ''] = process.argv.slice(2);
 const diagnostics = stderrDiagnostics('warn', (line) => void process.stderr.write(line));
 
-const door = createHttpDoor({
-  gate: level === 'parse' ? openGate() : silentGate(),
+const settings: DoorSettings = {
   servers: new Map([['shop', { name: 'shop', url: new URL(target), headers: {} }]]),
   authenticate: () => ({ ok: true, identity: ANONYMOUS }),
+};
+const door = createHttpDoor({
+  gate: level === 'parse' ? openGate() : silentGate(),
+  settings: () => settings,
   listen: { host: '127.0.0.1', port: 0 },
   diagnostics,
 });

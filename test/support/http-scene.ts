@@ -8,7 +8,12 @@ import { ANONYMOUS } from '../../src/identity/identity.ts';
 import { errorAnswer, toolDenial } from '../../src/proxy/message/answer.ts';
 import type { Direction, Gate, Governable, Origin } from '../../src/proxy/gate.ts';
 import type { Outcome, Rejection, Ruling } from '../../src/proxy/gate.ts';
-import { createHttpDoor, type HttpDoor, type HttpDoorOptions } from '../../src/proxy/http/door.ts';
+import {
+  createHttpDoor,
+  type DoorSettings,
+  type HttpDoor,
+  type HttpDoorOptions,
+} from '../../src/proxy/http/door.ts';
 import type { UpstreamTokens } from '../../src/proxy/http/upstream-token.ts';
 import { within } from './within.ts';
 
@@ -102,10 +107,14 @@ export interface Scene {
   /** What reached the upstream, in order. */
   readonly received: Received[];
   readonly warnings: string[];
+  /** Brings other settings into force. */
+  change(settings: Partial<DoorSettings>): void;
   close(): Promise<void>;
 }
 
-export interface SceneOptions extends Partial<Omit<HttpDoorOptions, 'gate' | 'servers'>> {
+type FixedOptions = Omit<HttpDoorOptions, 'gate' | 'settings'>;
+
+export interface SceneOptions extends Partial<FixedOptions & Omit<DoorSettings, 'servers'>> {
   readonly gate?: ScriptedGate;
   /** Default: answers every request with an empty result, everything else with 202. */
   readonly upstream?: Handler;
@@ -143,13 +152,17 @@ async function openScene(options: SceneOptions): Promise<Scene> {
   const gate = options.gate ?? scriptedGate();
   const url = options.upstreamUrl ?? own;
   const headers = options.upstreamHeaders ?? {};
-  const door = createHttpDoor({
+  let settings: DoorSettings = {
     authenticate: () => ({ ok: true, identity: ANONYMOUS }),
+    ...options,
+    servers: new Map([['files', { name: 'files', url, headers, tokens: options.upstreamTokens }]]),
+  };
+  const door = createHttpDoor({
     listen: { host: '127.0.0.1', port: 0 },
     diagnostics: { error: note, warn: note, info: note, debug: note },
     ...options,
     gate,
-    servers: new Map([['files', { name: 'files', url, headers, tokens: options.upstreamTokens }]]),
+    settings: () => settings,
   });
   function note(text: string): void {
     warnings.push(text);
@@ -160,7 +173,10 @@ async function openScene(options: SceneOptions): Promise<Scene> {
     upstream.closeAllConnections();
     upstream.close();
   };
-  return { gate, door, port, received, warnings, close };
+  const change: Scene['change'] = (changed) => {
+    settings = { ...settings, ...changed };
+  };
+  return { gate, door, port, received, warnings, change, close };
 }
 
 function answerEmpty(_: http.IncomingMessage, response: http.ServerResponse, { body }: Received): void {

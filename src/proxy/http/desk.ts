@@ -4,48 +4,16 @@ import { readAnswer } from '../message/answer-reader.ts';
 import { shown } from '../message/strict-json.ts';
 import { TRANSPORT_MESSAGES } from '../message/transport.ts';
 import { callerKey } from '../caller.ts';
-import type { Answer, Forward, Origin, Rejection } from '../gate.ts';
-import { checkHeaders } from '../message/header-check.ts';
-import { admit, type Admission, type AdmissionOptions } from './admission.ts';
-import { readBody } from './body.ts';
-import { sendJson, type GiveUp, type Relay } from './exchange.ts';
-import { ANSWER_SAFETY, clientTrace, headerValues, namesOtherCharset, upstreamHeaders } from './headers.ts';
-import { challenge, metadataOf } from './protected-resource.ts';
+import type { Forward, Origin } from '../gate.ts';
+import { admit, type Admission } from './admission.ts';
+import { sendJson } from './exchange.ts';
+import { ANSWER_SAFETY, clientTrace, upstreamHeaders } from './headers.ts';
+import { metadataOf } from './protected-resource.ts';
+import { readMessage } from './read-message.ts';
 import { relayExchange } from './relay.ts';
-import { MESSAGE_BYTES_MAX, parseMessage, type Message, type MessageLimits } from '../message/message.ts';
-
-/** What a door and its requests share. */
-export interface HttpDesk {
-  readonly relay: Relay;
-  readonly admission: AdmissionOptions;
-  readonly messageLimits: Partial<MessageLimits>;
-  /** Requests being served. */
-  readonly open: Set<Visit>;
-  /** How many of them each caller has, by callerKey. */
-  readonly callers: Map<string, number>;
-  /** Once set, nothing new is forwarded. */
-  closing: boolean;
-}
-
-/** One request being served. */
-export interface Visit {
-  readonly request: IncomingMessage;
-  readonly client: ServerResponse;
-  /** Aborted with a GiveUp. */
-  readonly controller: AbortController;
-  /** What is known so far of where it comes from. */
-  origin: Partial<Origin>;
-  /** Set once the visit counts for its caller. */
-  caller: string | undefined;
-  /** Whether it has been recorded that the request cannot be read. */
-  faulty: boolean;
-  /** Set for a stream that has no end of its own. */
-  openEnded: boolean;
-  /** Set once all of the answer has been handed over to be sent. */
-  answered: boolean;
-  /** Resolves when the answer is sent, or given up. */
-  done: Promise<void>;
-}
+import { allowPage, answerPreflight, METHODS, refuse, sendAnswer } from './reply.ts';
+import { giveUpVisit, type HttpDesk, type Visit } from './visit.ts';
+import type { Message } from '../message/message.ts';
 
 /** Serves one request. Returns at once; the visit is in `desk.open` until it is done. */
 export function serve(desk: HttpDesk, request: IncomingMessage, client: ServerResponse): void {
@@ -54,6 +22,7 @@ export function serve(desk: HttpDesk, request: IncomingMessage, client: ServerRe
     request,
     client,
     controller,
+    terms: desk.terms(),
     origin: { transport: 'tcp', clientAddress: request.socket.remoteAddress },
     caller: undefined,
     faulty: false,
@@ -71,13 +40,6 @@ export function serve(desk: HttpDesk, request: IncomingMessage, client: ServerRe
   client.on('error', () => {});
   desk.open.add(visit);
   visit.done = attend(desk, visit, closed);
-}
-
-/** Ends a visit before its end. */
-export function giveUpVisit({ controller, client, answered }: Visit, reason: GiveUp): void {
-  controller.abort(reason);
-  // Before, whoever is at work on the answer hears the signal.
-  if (answered) client.destroy();
 }
 
 /** @param closed when the client has been sent all of its answer, or has lost its connection */
@@ -114,7 +76,7 @@ function leave({ open, callers }: HttpDesk, visit: Visit): void {
 }
 
 async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
-  const { request, client } = visit;
+  const { client } = visit;
   for (const [name, value] of Object.entries(ANSWER_SAFETY)) client.setHeader(name, value);
   if (desk.closing) client.setHeader('connection', 'close');
   const { exchangesMax, callerExchangesMax } = desk.relay.limits;
@@ -123,7 +85,7 @@ async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
     refuse(desk, visit, { reason: 'limit', code: 'busy', details: { max: exchangesMax }, origin, id: null });
     return;
   }
-  const admission = await admit(request, desk.admission);
+  const admission = await admitNow(desk, visit);
   if (admission.kind === 'refused') {
     if (admission.rejection.reason !== 'origin_refused') allowPage(visit);
     refuse(desk, visit, admission.rejection);
@@ -145,7 +107,7 @@ async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
   if (!enter(desk, visit, caller)) {
     const details = { max: callerExchangesMax };
     refuse(desk, visit, { reason: 'limit', code: 'caller_busy', details, origin, id: null });
-  } else if (!isOwnSession(desk, origin, caller)) {
+  } else if (!isOwnSession(desk, origin)) {
     refuse(desk, visit, {
       reason: 'identity_invalid',
       code: 'session_foreign',
@@ -160,22 +122,61 @@ async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
   }
 }
 
-function isOwnSession({ relay }: HttpDesk, { server, sessionId }: Origin, caller: string): boolean {
-  return sessionId === undefined || relay.sessions.admits(server.name, sessionId, caller);
+/** Admits by what is in force when that is done: credentials may take a while to check. */
+async function admitNow(desk: HttpDesk, visit: Visit): Promise<Admission> {
+  let admission: Admission;
+  do {
+    visit.terms = desk.terms();
+    admission = await admit(visit.request, visit.terms.admission);
+  } while (visit.terms !== desk.terms());
+  return admission;
+}
+
+/**
+ * The same once more, for a request whose body came while something else came into force. Decided by the identity of
+ * one version and the policy of the next, its record would be true of neither.
+ * @returns undefined where it has been refused
+ */
+async function admitAgain(desk: HttpDesk, visit: Visit): Promise<Admitted | undefined> {
+  const admission = await admitNow(desk, visit);
+  if (admission.kind === 'admitted' && isOwnSession(desk, admission.origin)) {
+    visit.origin = admission.origin;
+    return admission;
+  }
+  const { origin } = visit;
+  refuse(
+    desk,
+    visit,
+    admission.kind === 'refused'
+      ? admission.rejection
+      : { reason: 'identity_invalid', code: 'session_foreign', details: {}, origin, id: null },
+  );
+  return undefined;
+}
+
+function isOwnSession({ relay }: HttpDesk, origin: Origin): boolean {
+  const { server, sessionId } = origin;
+  return sessionId === undefined || relay.sessions.admits(server.name, sessionId, callerKey(origin));
 }
 
 type Admitted = Admission & { readonly kind: 'admitted' };
 
-async function servePost(desk: HttpDesk, visit: Visit, admitted: Admitted): Promise<void> {
-  const { upstream, origin } = admitted;
-  const { request } = visit;
-  const read = await readMessage(desk, request);
+async function servePost(desk: HttpDesk, visit: Visit, first: Admitted): Promise<void> {
+  const read = await readMessage(visit.request, visit.terms.messageLimits);
   if (read === undefined) {
     // The client went before its message was whole: there is nothing to decide, and nobody to tell.
     recordHalf(desk, visit);
     visit.client.destroy();
     return;
   }
+  let admitted = first;
+  // From here to the decision nothing is waited for, so that nothing can come in between.
+  while (visit.terms !== desk.terms()) {
+    const again = await admitAgain(desk, visit);
+    if (again === undefined) return;
+    admitted = again;
+  }
+  const { upstream, origin } = admitted;
   if (!read.ok) {
     refuse(desk, visit, { reason: 'parse', ...read.refusal, origin, direction: 'to_upstream' });
     return;
@@ -255,48 +256,6 @@ async function forward(desk: HttpDesk, visit: Visit, passed: Passed): Promise<vo
   });
 }
 
-type Read =
-  | { readonly ok: true; readonly message: Message }
-  | { readonly ok: false; readonly refusal: Pick<Rejection, 'code' | 'details' | 'id' | 'message'> };
-
-/**
- * Every body is read as a message, whatever its Content-Type says: upstreams differ in what they make of that
- * field. Undefined where the body did not come to its end.
- */
-async function readMessage(desk: HttpDesk, request: IncomingMessage): Promise<Read | undefined> {
-  const refused = (refusal: Pick<Rejection, 'code' | 'details'>): Read => ({
-    ok: false,
-    refusal: { ...refusal, id: null },
-  });
-  const [coding = 'identity'] = headerValues(request.rawHeaders, 'content-encoding');
-  if (coding.toLowerCase() !== 'identity') {
-    return refused({
-      code: 'parse_json',
-      details: { detail: 'the body is compressed, which is not accepted' },
-    });
-  }
-  const [type = ''] = headerValues(request.rawHeaders, 'content-type');
-  if (namesOtherCharset(type)) return refused({ code: 'content_type', details: { value: shown(type) } });
-  const max = Math.min(desk.messageLimits.bytesMax ?? MESSAGE_BYTES_MAX.default, MESSAGE_BYTES_MAX.maximum);
-  const body = await readBody(request, max);
-  if (!body.ok) return body.why === 'size' ? refused({ code: 'parse_size', details: { max } }) : undefined;
-  const parsed = parseMessage(body.bytes, desk.messageLimits);
-  if (!parsed.ok) return { ok: false, refusal: parsed };
-  const { message } = parsed;
-  const check = checkHeaders(request.rawHeaders, message);
-  if (check.ok) return { ok: true, message };
-  const id = message.kind === 'request' ? message.id : null;
-  const glimpse = message.kind === 'response' ? undefined : message;
-  if (check.why === 'mismatch') {
-    const details = { header: check.header };
-    return { ok: false, refusal: { code: 'header_mismatch', details, id, message: glimpse } };
-  }
-  // MCP 2026-07-28, basic: a request without its envelope has invalid params.
-  const detail = `_meta must hold the version that the header ${check.header} names`;
-  const details = { method: shown(glimpse?.method ?? ''), detail };
-  return { ok: false, refusal: { code: 'parse_params', details, id, message: glimpse } };
-}
-
 /**
  * Records what the client answered to a request of the upstream's, which came to it on a stream. One that answers
  * nothing we know of is dropped and recorded: it could stand for an answer to what policy has refused. That goes
@@ -325,69 +284,3 @@ function settleResponse(
 
 /** How long clients may keep what RFC 9728 tells them. */
 const METADATA_SECONDS = 300;
-
-/** When it is worth asking again for what could not be checked. */
-const RETRY_SECONDS = 5;
-
-/** Value of an Allow header. */
-export const METHODS = 'POST, GET, DELETE';
-
-function refuse(desk: HttpDesk, visit: Visit, rejection: Rejection): void {
-  const answer = desk.relay.gate.reject(rejection);
-  const { client, request } = visit;
-  const [host] = headerValues(request.rawHeaders, 'host');
-  const server = rejection.origin.server?.name;
-  const challenged = challenge(rejection.code, {
-    resources: desk.admission.resources,
-    server,
-    host,
-    secure: desk.admission.guard.secure ?? false,
-  });
-  if (challenged !== undefined) client.setHeader('www-authenticate', challenged);
-  if (rejection.code === 'identity_unavailable') client.setHeader('retry-after', RETRY_SECONDS);
-  if (rejection.code === 'http_method') client.setHeader('allow', METHODS);
-  if (rejection.code === 'parse_size') sendEarly(visit, answer);
-  else sendAnswer(visit, answer);
-}
-
-/**
- * Answers while the body is still coming in. Ended at once, the answer could get lost: a connection that is closed
- * with unread data is reset, and a reset discards what the client has not read yet.
- */
-function sendEarly({ request, client }: Visit, { httpStatus, body = new Uint8Array() }: Answer): void {
-  client.writeHead(httpStatus, { 'content-type': 'application/json', 'content-length': body.length });
-  client.write(body);
-  if (request.complete) client.end();
-  else request.once('close', () => client.end());
-}
-
-/** A JSON-RPC error in a 200 reaches whoever waits for a response; only who POSTs does. */
-function sendAnswer({ request, client }: Visit, { httpStatus, body }: Answer): void {
-  const reads = request.method === 'POST' || httpStatus >= 400;
-  sendJson(client, { httpStatus: reads ? httpStatus : 503, body });
-}
-
-/** Lets the page whose origin has passed the guard read the answer (Fetch, CORS protocol). */
-function allowPage({ request, client }: Visit): void {
-  const [origin] = headerValues(request.rawHeaders, 'origin');
-  if (origin === undefined) return;
-  client.setHeader('access-control-allow-origin', origin);
-  client.setHeader('access-control-expose-headers', 'mcp-session-id, mcp-protocol-version, www-authenticate');
-  client.setHeader('vary', 'Origin');
-}
-
-const PREFLIGHT_SECONDS = 600;
-
-const PAGE_HEADER =
-  /^(mcp-[a-z0-9-]+|accept|authorization|content-type|last-event-id|traceparent|tracestate)$/;
-
-function answerPreflight({ request, client }: Visit): void {
-  const wanted = headerValues(request.rawHeaders, 'access-control-request-headers').join(',').split(',');
-  const names = wanted.map((name) => name.trim().toLowerCase()).filter((name) => PAGE_HEADER.test(name));
-  client.writeHead(204, {
-    'access-control-allow-methods': METHODS,
-    'access-control-allow-headers': names.join(', '),
-    'access-control-max-age': String(PREFLIGHT_SECONDS),
-  });
-  client.end();
-}

@@ -11,7 +11,7 @@ import type { Diagnostics } from '../../telemetry/diagnostics.ts';
 import { createThrottle } from '../../telemetry/throttle.ts';
 import type { Gate } from '../gate.ts';
 import { withTokens } from './authorized-upstream.ts';
-import { giveUpVisit, serve, type HttpDesk } from './desk.ts';
+import { serve } from './desk.ts';
 import type { GiveUp } from './exchange.ts';
 import { httpLimits, type HttpLimits } from './limits.ts';
 import { createUpstreamClient, errorCode, type HttpUpstream } from './upstream.ts';
@@ -19,26 +19,33 @@ import type { MessageLimits } from '../message/message.ts';
 import { createPending } from '../pending.ts';
 import type { ProtectedResources } from './protected-resource.ts';
 import { createSessions } from './sessions.ts';
+import { giveUpVisit, type HttpDesk, type Terms } from './visit.ts';
 import { watchWire } from './wire-fault.ts';
 
 export interface HttpDoorOptions {
   readonly gate: Gate;
-  /** By the name that stands in the path. */
+  /** What is in force now. It is asked often, and gives the same value until something else is in force. */
+  readonly settings: () => DoorSettings;
+  /** Port 0 takes a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly limits?: Partial<HttpLimits> | undefined;
+  readonly diagnostics: Diagnostics;
+}
+
+/** What may change while the door is open. No request is served by two of these. */
+export interface DoorSettings {
+  /** By the name that stands in the path. An upstream that stays the same object has not changed. */
   readonly servers: ReadonlyMap<string, HttpUpstream>;
   readonly authenticate: HttpAuthenticator;
   /** Where clients get tokens; undefined where none are accepted. */
   readonly resources?: ProtectedResources | undefined;
-  /** Without it, callers come in the clear. */
+  /** Without it, callers come in the clear; whether there is any does not change. */
   readonly tls?: DoorTls | undefined;
-  /** Port 0 takes a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
-  readonly limits?: Partial<HttpLimits> | undefined;
   readonly messageLimits?: Partial<MessageLimits> | undefined;
   /** Further values of Host: `name` or `name:port`. Off loopback these are the only good ones. */
   readonly allowedHosts?: readonly string[] | undefined;
   /** Origins whose pages may call. */
   readonly allowedOrigins?: readonly string[] | undefined;
-  readonly diagnostics: Diagnostics;
 }
 
 /** Everything as PEM. */
@@ -61,7 +68,7 @@ export interface HttpDoor {
 
 /** Throws `config_invalid` for a limit out of its range. */
 export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
-  const { gate, diagnostics, listen } = options;
+  const { gate, diagnostics, listen, settings } = options;
   const limits = httpLimits(options.limits);
   const pending = createPending(limits.pendingMax);
   const upstreams = withTokens(createUpstreamClient(limits));
@@ -69,23 +76,12 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   const throttle = createThrottle(diagnostics);
   const desk: HttpDesk = {
     relay: { gate, upstreams, pending, sessions, limits, throttle },
-    admission: {
-      servers: options.servers,
-      authenticate: options.authenticate,
-      resources: options.resources,
-      guard: {
-        secure: options.tls !== undefined,
-        listenHost: listen.host,
-        allowedHosts: options.allowedHosts ?? [],
-        allowedOrigins: options.allowedOrigins ?? [],
-      },
-    },
-    messageLimits: options.messageLimits ?? {},
+    terms: remembered(settings, (current) => termsOf(current, listen.host)),
     open: new Set(),
     callers: new Map(),
     closing: false,
   };
-  const server = createHttpServer(limits, options.tls, (request, client) => {
+  const server = createHttpServer(limits, settings().tls, (request, client) => {
     serve(desk, request, client);
   });
   watchWire(server, desk);
@@ -104,6 +100,24 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     listen: () => startListening(server, listen),
     close: (deadlineMs) => (closed ??= shut(deadlineMs)),
   };
+}
+
+/** @returns what `make` makes of the value that `read` gives, made anew when that is another one */
+function remembered<From extends object, To>(read: () => From, make: (from: From) => To): () => To {
+  let last = read();
+  let made = make(last);
+  return () => {
+    const now = read();
+    if (now !== last) [last, made] = [now, make(now)];
+    return made;
+  };
+}
+
+function termsOf(settings: DoorSettings, listenHost: string): Terms {
+  const { servers, authenticate, resources, tls, messageLimits = {} } = settings;
+  const { allowedHosts = [], allowedOrigins = [] } = settings;
+  const guard = { secure: tls !== undefined, listenHost, allowedHosts, allowedOrigins };
+  return Object.freeze({ admission: { servers, authenticate, resources, guard }, messageLimits });
 }
 
 function createHttpServer(

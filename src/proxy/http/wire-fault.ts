@@ -7,10 +7,11 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Answer, Origin, Rejection } from '../gate.ts';
 import { shown } from '../message/strict-json.ts';
-import { METHODS, type HttpDesk } from './desk.ts';
 import { sendJson } from './exchange.ts';
 import { ANSWER_SAFETY } from './headers.ts';
+import { METHODS } from './reply.ts';
 import { errorCode } from './upstream.ts';
+import type { HttpDesk } from './visit.ts';
 
 type Fault = Pick<Rejection, 'code' | 'details'>;
 

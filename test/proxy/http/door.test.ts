@@ -333,10 +333,10 @@ describe('limits of the door', () => {
 describe('listening', () => {
   test('an address that is taken is named', async (t) => {
     const { port, gate } = await scene(t);
+    const settings = { servers: new Map(), authenticate: refuseAll('identity_missing') };
     const door = createHttpDoor({
       gate,
-      servers: new Map(),
-      authenticate: refuseAll('identity_missing'),
+      settings: () => settings,
       listen: { host: '127.0.0.1', port },
       diagnostics: { error() {}, warn() {}, info() {}, debug() {} },
     });
