@@ -3,16 +3,22 @@ import { VerdictError } from '../errors.ts';
 import { LEVELS, stderrDiagnostics, type Diagnostics, type Level } from '../telemetry/diagnostics.ts';
 import type { Io } from './verb.ts';
 
-/** Aborted on the first of these signals. A second one ends the process at once, for whoever cannot wait. */
-export function stopSignal(names: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP']): AbortSignal {
-  const controller = new AbortController();
+const STOP_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGINT', 'SIGHUP'];
+
+/**
+ * Aborted on the first of these signals. The next one ends the process at once, for whoever cannot wait.
+ * @param hurry aborted in between, on the second signal, by who still has something to end then
+ */
+export function stopSignal(names = STOP_SIGNALS, hurry?: AbortController): AbortSignal {
+  const stages = [new AbortController(), ...(hurry === undefined ? [] : [hurry])] as const;
   for (const name of names) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(1);
-      controller.abort(name);
+      const next = stages.find(({ signal }) => !signal.aborted);
+      if (next === undefined) process.exit(1);
+      next.abort(name);
     });
   }
-  return controller.signal;
+  return stages[0].signal;
 }
 
 /** @param given `--log-level`; before it comes OTEL_LOG_LEVEL, after both the verb's own default */

@@ -56,7 +56,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     },
   });
   if (values.policy === undefined) throw new VerdictError('usage', { detail: 'wrap needs --policy FILE' });
-  const stop = stopSignal();
+  const hurry = new AbortController();
+  const stop = stopSignal(undefined, hurry);
   const end = await runWrap({
     policyFiles: values.policy.map((file) => resolve(io.cwd, file)),
     keysDirectory: values['keys-directory'] ?? defaultKeysDirectory(io.env),
@@ -76,6 +77,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     childEnv: childEnvironment(io.env),
     shutdownTimeoutMs: SHUTDOWN_TIMEOUT_MS,
     signal: stop,
+    hurry: hurry.signal,
   });
   // Being told to stop is not a failure, whatever the child made of it.
   if (stop.aborted) return 0;

@@ -17,6 +17,8 @@ export interface WrapOptions extends CoreOptions {
   readonly childEnv: Environment;
   readonly shutdownTimeoutMs: number;
   readonly signal: AbortSignal;
+  /** As `signal`, for a second one. */
+  readonly hurry: AbortSignal;
 }
 
 /** Between an MCP client and its server stdout is the wire: a record there would be a broken message. */

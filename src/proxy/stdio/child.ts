@@ -9,8 +9,11 @@ import { type Limit, limitOf } from '../limit.ts';
 /** From the end of its stdin until the child is sent SIGTERM. */
 export const CHILD_EXIT_GRACE_MS: Limit = { default: 5000, maximum: 600_000 };
 
-/** From SIGTERM to SIGKILL. */
-export const CHILD_TERM_GRACE_MS: Limit = { default: 2000, maximum: 60_000 };
+/**
+ * From SIGTERM to SIGKILL. The clients of the official SDKs kill us 2 s after they have sent us SIGTERM: by then the
+ * child must be gone, or nobody is left to end it.
+ */
+export const CHILD_TERM_GRACE_MS: Limit = { default: 1500, maximum: 60_000 };
 
 /** How often we look whether the rest of the group has gone; there is no event for it. */
 const GROUP_POLL_MS = 20;
@@ -52,6 +55,8 @@ export interface Child {
   readonly ended: Promise<ChildEnd>;
   /** Starts the way out: grace, SIGTERM, grace, SIGKILL, each to the whole group. The caller ends `stdin`. */
   stop(): void;
+  /** The same from SIGTERM on, at once. @param graceMs until SIGKILL; default: as ChildTimes say */
+  terminate(graceMs?: number): void;
 }
 
 /**
@@ -72,6 +77,12 @@ export async function startChild(command: ChildCommand, times: ChildTimes): Prom
     await endGroup(pid, termGraceMs, times.schedule);
     return end;
   });
+  const terminate = (graceMs = termGraceMs): void => {
+    if (exited) return;
+    callOff?.();
+    signalGroup(pid, 'SIGTERM');
+    callOff = times.schedule(graceMs, () => void signalGroup(pid, 'SIGKILL'));
+  };
   return {
     pid,
     stdin: child.stdin,
@@ -80,11 +91,9 @@ export async function startChild(command: ChildCommand, times: ChildTimes): Prom
     ended,
     stop() {
       if (exited || callOff !== undefined) return;
-      callOff = times.schedule(exitGraceMs, () => {
-        signalGroup(pid, 'SIGTERM');
-        callOff = times.schedule(termGraceMs, () => void signalGroup(pid, 'SIGKILL'));
-      });
+      callOff = times.schedule(exitGraceMs, () => terminate());
     },
+    terminate,
   };
 }
 

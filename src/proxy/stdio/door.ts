@@ -34,8 +34,13 @@ export interface StdioDoorOptions {
   readonly origin: (claimed: Claimed) => Origin;
   readonly limits?: StdioDoorLimits | undefined;
   readonly diagnostics: Diagnostics;
-  /** Aborted on SIGTERM, SIGINT and SIGHUP: the connection ends as it does at the end of stdin. */
+  /**
+   * Aborted on SIGTERM, SIGINT and SIGHUP: the connection ends as it does at the end of stdin. After that end it says
+   * that the client's patience has too, and the child is sent SIGTERM at once.
+   */
   readonly signal?: AbortSignal | undefined;
+  /** Aborted on a second signal: the child has HURRIED_GRACE_MS left. */
+  readonly hurry?: AbortSignal | undefined;
   /** For tests: timers, and the id of our parent process. */
   readonly schedule?: Schedule | undefined;
   readonly parentPid?: (() => number) | undefined;
@@ -43,6 +48,9 @@ export interface StdioDoorOptions {
 
 /** How often we look whether our parent still lives; a client that was killed closes no pipe it has passed on. */
 const PARENT_WATCH_MS = 1000;
+
+/** From SIGTERM to SIGKILL for a child whose client does not wait: some send three signals within half a second. */
+export const HURRIED_GRACE_MS = 250;
 
 /** How long we wait, once the child has gone, for what does not move any more. */
 const LINGER_MS = 2000;
@@ -65,15 +73,23 @@ export async function runStdioDoor(options: StdioDoorOptions): Promise<ChildEnd>
     options.diagnostics.warn('the process that started mcp-verdict has gone');
     session.stop();
   });
-  options.signal?.addEventListener('abort', session.stop);
-  if (options.signal?.aborted === true) session.stop();
+  const signalled = (): void => {
+    if (session.stopping()) child.terminate();
+    else session.stop();
+  };
+  const hurried = (): void => child.terminate(HURRIED_GRACE_MS);
+  options.signal?.addEventListener('abort', signalled);
+  options.hurry?.addEventListener('abort', hurried);
+  if (options.signal?.aborted === true) signalled();
+  if (options.hurry?.aborted === true) hurried();
   try {
     const end = await child.ended;
     await closeSession(session, schedule, describe(end));
     return end;
   } finally {
     parentGone();
-    options.signal?.removeEventListener('abort', session.stop);
+    options.signal?.removeEventListener('abort', signalled);
+    options.hurry?.removeEventListener('abort', hurried);
   }
 }
 

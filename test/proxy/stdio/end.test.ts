@@ -9,7 +9,12 @@ import {
   type Schedule,
   schedule,
 } from '../../../src/proxy/stdio/child.ts';
-import { type ChildEnd, type StdioDoorOptions, runStdioDoor } from '../../../src/proxy/stdio/door.ts';
+import {
+  HURRIED_GRACE_MS,
+  type ChildEnd,
+  type StdioDoorOptions,
+  runStdioDoor,
+} from '../../../src/proxy/stdio/door.ts';
 import {
   Client,
   ORIGIN,
@@ -98,6 +103,38 @@ test('a child that does not obey gets SIGTERM after its grace, and SIGKILL after
   clock.turn(1);
   await client.line('got SIGTERM');
   clock.turn(CHILD_TERM_GRACE_MS.default);
+  assert.deepEqual(await ended, { code: null, signal: 'SIGKILL' });
+});
+
+test('a signal after the end of stdin is passed on at once: the client has lost its patience, and kills next', async () => {
+  const client = new Client();
+  const clock = manualClock();
+  const abort = new AbortController();
+  const ended = open(client, { env: stubborn, schedule: clock.schedule, signal: abort.signal });
+  client.send(call(1, 'echo', { text: 'ready' }));
+  await client.line('ready');
+  client.stdin.end();
+  await new Promise((resolve) => setImmediate(resolve));
+  abort.abort();
+  await client.line('got SIGTERM');
+  // Two seconds later the clients of the official SDKs kill us, and nobody is left to end the child.
+  clock.turn(CHILD_TERM_GRACE_MS.default);
+  assert.ok(CHILD_TERM_GRACE_MS.default < 2000);
+  assert.deepEqual(await ended, { code: null, signal: 'SIGKILL' });
+});
+
+test('a second signal leaves a child that does not obey a quarter of a second', async () => {
+  const client = new Client();
+  const clock = manualClock();
+  const [signal, hurry] = [new AbortController(), new AbortController()];
+  const signals = { signal: signal.signal, hurry: hurry.signal };
+  const ended = open(client, { env: stubborn, schedule: clock.schedule, ...signals });
+  client.send(call(1, 'echo', { text: 'ready' }));
+  await client.line('ready');
+  signal.abort();
+  hurry.abort();
+  await client.line('got SIGTERM');
+  clock.turn(HURRIED_GRACE_MS);
   assert.deepEqual(await ended, { code: null, signal: 'SIGKILL' });
 });
 
