@@ -17,13 +17,14 @@ export function upstreamsOf(
   diagnostics: Diagnostics,
 ): ReadonlyMap<string, HttpUpstream> {
   const upstreams = [...servers.values()].map(({ oauth, ...server }): HttpUpstream => {
-    if (oauth === undefined) return server;
+    const upstream = { kind: 'http', ...server } as const;
+    if (oauth === undefined) return upstream;
     const tokens = createUpstreamTokens({
       fetchToken: () => fetchToken(oauth),
       nowMs: Date.now,
       failed: (message) => diagnostics.warn(`no token for the server ${server.name}: ${message}`),
     });
-    return { ...server, tokens };
+    return { ...upstream, tokens };
   });
   return new Map(upstreams.map((upstream) => [upstream.name, upstream]));
 }

@@ -18,7 +18,7 @@ const [level, target = ''] = process.argv.slice(2);
 const diagnostics = stderrDiagnostics('warn', (line) => void process.stderr.write(line));
 
 const settings: DoorSettings = {
-  servers: new Map([['shop', { name: 'shop', url: new URL(target), headers: {} }]]),
+  servers: new Map([['shop', { kind: 'http', name: 'shop', url: new URL(target), headers: {} }]]),
   authenticate: () => ({ ok: true, identity: ANONYMOUS }),
 };
 const door = createHttpDoor({

@@ -155,7 +155,9 @@ async function openScene(options: SceneOptions): Promise<Scene> {
   let settings: DoorSettings = {
     authenticate: () => ({ ok: true, identity: ANONYMOUS }),
     ...options,
-    servers: new Map([['files', { name: 'files', url, headers, tokens: options.upstreamTokens }]]),
+    servers: new Map([
+      ['files', { kind: 'http', name: 'files', url, headers, tokens: options.upstreamTokens }],
+    ]),
   };
   const door = createHttpDoor({
     listen: { host: '127.0.0.1', port: 0 },

@@ -6,10 +6,10 @@ import { clientCertificate } from './client-certificate.ts';
 import { checkGuard, type GuardOptions } from './guard.ts';
 import { duplicatedHeader, headerValues } from './headers.ts';
 import { metadataServer, type ProtectedResources } from './protected-resource.ts';
-import type { HttpUpstream } from './upstream.ts';
+import type { Upstream } from './upstream.ts';
 
 export interface AdmissionOptions {
-  readonly servers: ReadonlyMap<string, HttpUpstream>;
+  readonly servers: ReadonlyMap<string, Upstream>;
   readonly guard: GuardOptions;
   readonly authenticate: HttpAuthenticator;
   /** Where clients get tokens; undefined where none are accepted. */
@@ -22,7 +22,7 @@ export type Admission =
   | {
       readonly kind: 'admitted';
       readonly method: Method;
-      readonly upstream: HttpUpstream;
+      readonly upstream: Upstream;
       readonly origin: Origin;
     }
   /** A browser asks whether it may call. */
@@ -110,7 +110,11 @@ function serverName(path: string): string {
   return /^\/([^/]+)\/mcp$/.exec(path)?.[1] ?? path.slice(0, SHOWN_MAX);
 }
 
-function serverFacts({ name, url }: HttpUpstream): Origin['server'] {
+/** A server over stdio has no address, and no port. */
+function serverFacts(upstream: Upstream): Origin['server'] {
+  const { name } = upstream;
+  if (upstream.kind === 'stdio') return { name };
+  const { url } = upstream;
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
   return { name, address: url.hostname.replace(/^\[|\]$/g, ''), port };
 }

@@ -1,17 +1,16 @@
 /** An upstream's answer that is one JSON body, on its way to the client. */
-import type { IncomingMessage } from 'node:http';
 import { readAnswer } from '../message/answer-reader.ts';
 import type { Outcome, Rejection } from '../gate.ts';
 import { readBody } from './body.ts';
 import { fail, type Exchange, type Relay } from './exchange.ts';
 import { answerHeaders, mediaType } from './headers.ts';
-import { isSuccess, statusOf } from './upstream.ts';
+import { isSuccess, statusOf, type UpstreamAnswer } from './upstream.ts';
 
 /**
  * A body is read whole before any of it goes on: it could be a request of the server's own, or two messages in
  * one, and no client can use half of a JSON text anyway.
  */
-export async function relayBody(relay: Relay, exchange: Exchange, response: IncomingMessage): Promise<void> {
+export async function relayBody(relay: Relay, exchange: Exchange, response: UpstreamAnswer): Promise<void> {
   const { client, ruling } = exchange;
   const httpStatus = statusOf(response);
   const body = await readBody(response, relay.limits.answerBytesMax);
@@ -53,7 +52,7 @@ type Judged =
   | ({ readonly ok: false } & Pick<Rejection, 'code' | 'details' | 'message'>);
 
 /** Whether a body may go to the client, and what it says of the call. */
-function judgeBody({ message }: Exchange, bytes: Uint8Array, response: IncomingMessage): Judged {
+function judgeBody({ message }: Exchange, bytes: Uint8Array, response: UpstreamAnswer): Judged {
   const status = statusOf(response);
   const failed: Outcome = { status: 'transport_error', errorType: String(status) };
   if (bytes.length === 0) {

@@ -1,18 +1,21 @@
 /** Sends to upstreams with the credentials that we hold for them. */
-import type { UpstreamClient, UpstreamRequest, UpstreamResult } from './upstream.ts';
+import type { HttpUpstream, UpstreamClient, UpstreamRequest, UpstreamResult } from './upstream.ts';
 
 /** No token could be had; what came of asking for one has been told. */
 export const NO_TOKEN = 'no_token';
 
 /** A wrapper: what an upstream without tokens gets is not touched. */
-export function withTokens(client: UpstreamClient): UpstreamClient {
+export function withTokens(client: UpstreamClient<HttpUpstream>): UpstreamClient<HttpUpstream> {
   return {
     send: (request) => sendWithToken(client, request),
     close: () => client.close(),
   };
 }
 
-async function sendWithToken(client: UpstreamClient, request: UpstreamRequest): Promise<UpstreamResult> {
+async function sendWithToken(
+  client: UpstreamClient<HttpUpstream>,
+  request: UpstreamRequest<HttpUpstream>,
+): Promise<UpstreamResult> {
   const { tokens } = request.upstream;
   if (tokens === undefined) return client.send(request);
   let token: string;
@@ -31,6 +34,6 @@ async function sendWithToken(client: UpstreamClient, request: UpstreamRequest): 
   return client.send(bearing(request, other));
 }
 
-function bearing(request: UpstreamRequest, token: string): UpstreamRequest {
+function bearing(request: UpstreamRequest<HttpUpstream>, token: string): UpstreamRequest<HttpUpstream> {
   return { ...request, headers: { ...request.headers, authorization: `Bearer ${token}` } };
 }

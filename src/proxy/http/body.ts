@@ -1,5 +1,5 @@
 /** Reads the body of an HTTP message into memory, up to a limit. */
-import type { IncomingMessage } from 'node:http';
+import type { Readable } from 'node:stream';
 
 export type Body =
   | { readonly ok: true; readonly bytes: Uint8Array }
@@ -10,7 +10,7 @@ export type Body =
  * Never rejects. What comes after the limit is thrown away as it arrives, so that the sender can finish and read
  * the answer; the server's request timeout bounds how long that may go on.
  */
-export function readBody(message: IncomingMessage, bytesMax: number): Promise<Body> {
+export function readBody(message: Readable, bytesMax: number): Promise<Body> {
   return new Promise((resolve) => {
     const chunks: Uint8Array[] = [];
     let size = 0;

@@ -92,7 +92,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     server.closeAllConnections();
     await stopped;
     pending.close();
-    upstreams.close();
+    await upstreams.close();
     throttle.flush();
   };
   let closed: Promise<void> | undefined;

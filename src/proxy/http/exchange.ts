@@ -5,7 +5,7 @@ import type { Throttle } from '../../telemetry/throttle.ts';
 import { errorAnswer } from '../message/answer.ts';
 import type { Forward, Gate, Origin } from '../gate.ts';
 import type { HttpLimits } from './limits.ts';
-import type { HttpUpstream, UpstreamClient } from './upstream.ts';
+import type { Upstream, UpstreamClient } from './upstream.ts';
 import type { Message } from '../message/message.ts';
 import type { Pending } from '../pending.ts';
 import type { Sessions } from './sessions.ts';
@@ -26,7 +26,7 @@ export type GiveUp = 'client_closed' | 'shutdown';
 
 /** A request that may go on. Its `settle` is called whatever happens, with the outcome as far as it is known. */
 export interface Exchange {
-  readonly upstream: HttpUpstream;
+  readonly upstream: Upstream;
   readonly origin: Origin;
   readonly method: 'POST' | 'GET' | 'DELETE';
   /** For the upstream, complete. */

@@ -1,15 +1,15 @@
 /** The way of a request that may go on: to the upstream, and the answer back in the form that it has. */
-import type { IncomingMessage } from 'node:http';
 import { callerKey } from '../caller.ts';
 import { relayBody } from './answer.ts';
 import { fail, type Exchange, type Failure, type Relay } from './exchange.ts';
 import { relayStream } from './stream.ts';
-import { errorCode, isSuccess, statusOf } from './upstream.ts';
+import { errorCode, isSuccess, statusOf, type UpstreamAnswer } from './upstream.ts';
 
 /** Sends a request on and its answer back. Never rejects; the client has an answer or a closed connection after. */
 export async function relayExchange(relay: Relay, exchange: Exchange): Promise<void> {
-  const { upstream, method, headers, message, signal } = exchange;
-  const sent = await relay.upstreams.send({ upstream, method, headers, body: message?.bytes, signal });
+  const { upstream, method, headers, message, origin, signal } = exchange;
+  const body = message?.bytes;
+  const sent = await relay.upstreams.send({ upstream, method, headers, body, message, origin, signal });
   if (!sent.ok) {
     const code = sent.connected ? 'upstream_broken' : 'upstream_unreachable';
     fail(relay, exchange, { code, detail: sent.code, errorType: sent.code });
@@ -37,7 +37,7 @@ export async function relayExchange(relay: Relay, exchange: Exchange): Promise<v
 }
 
 /** Takes note of a session that begins or ends with this answer. */
-function followSession(relay: Relay, exchange: Exchange, response: IncomingMessage): void {
+function followSession(relay: Relay, exchange: Exchange, response: UpstreamAnswer): void {
   const { origin, upstream, method, message } = exchange;
   const given = response.headers['mcp-session-id'];
   if (message?.kind === 'request' && message.method === 'initialize' && typeof given === 'string') {
@@ -49,7 +49,7 @@ function followSession(relay: Relay, exchange: Exchange, response: IncomingMessa
 }
 
 /** An answer that cannot be passed on whatever it holds: a redirect, or one that we cannot look into. */
-function unusable(response: IncomingMessage): Pick<Failure, 'code' | 'detail' | 'errorType'> | undefined {
+function unusable(response: UpstreamAnswer): Pick<Failure, 'code' | 'detail' | 'errorType'> | undefined {
   const status = statusOf(response);
   if (status >= 300 && status < 400) {
     // Followed, it would carry our credentials to wherever the upstream points.
@@ -68,6 +68,6 @@ function unusable(response: IncomingMessage): Pick<Failure, 'code' | 'detail' | 
 }
 
 /** As loosely as the loosest client: what one of them reads as a stream must be looked into as one. */
-function isEventStream(response: IncomingMessage): boolean {
+function isEventStream(response: UpstreamAnswer): boolean {
   return /text\/event-stream/i.test(response.headers['content-type'] ?? '');
 }

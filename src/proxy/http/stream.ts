@@ -1,6 +1,5 @@
 /** An upstream's event stream on its way to the client: event by event, each looked into, none held back. */
 import { once } from 'node:events';
-import type { IncomingMessage } from 'node:http';
 import { errorText } from '../../errors.ts';
 import { errorAnswer } from '../message/answer.ts';
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
@@ -8,7 +7,7 @@ import { callerKey } from '../caller.ts';
 import type { Forward, Origin, Rejection } from '../gate.ts';
 import { fail, type Exchange, type Relay } from './exchange.ts';
 import { answerHeaders, ownHeaders } from './headers.ts';
-import { errorCode, statusOf } from './upstream.ts';
+import { errorCode, statusOf, type UpstreamAnswer } from './upstream.ts';
 import type { Id, NotificationMessage, RequestMessage } from '../message/message.ts';
 import type { PendingKey } from '../pending.ts';
 import { frameEvent, isAmbiguous } from '../message/sse-frame.ts';
@@ -35,11 +34,7 @@ interface Stream {
 }
 
 /** Passes a stream on until it ends. Never rejects. */
-export async function relayStream(
-  relay: Relay,
-  exchange: Exchange,
-  response: IncomingMessage,
-): Promise<void> {
+export async function relayStream(relay: Relay, exchange: Exchange, response: UpstreamAnswer): Promise<void> {
   const { client, origin } = exchange;
   const given = response.headers['mcp-session-id'];
   const stream: Stream = {
@@ -80,7 +75,7 @@ export async function relayStream(
   client.end();
 }
 
-async function passEvents(stream: Stream, response: IncomingMessage): Promise<void> {
+async function passEvents(stream: Stream, response: UpstreamAnswer): Promise<void> {
   const { client, signal } = stream.exchange;
   const splitter = createSseSplitter({ eventBytesMax: stream.relay.limits.answerBytesMax });
   const pass = async (events: readonly SseEvent[]): Promise<void> => {
@@ -190,7 +185,7 @@ async function sendRefusal({ relay, exchange, origin }: Stream, body: Uint8Array
   const headers = ownHeaders(origin, upstream.headers);
   // The upstream waits for it also when the client has gone.
   const signal = AbortSignal.timeout(REFUSAL_TIMEOUT_MS);
-  const sent = await relay.upstreams.send({ upstream, method: 'POST', headers, body, signal });
+  const sent = await relay.upstreams.send({ upstream, method: 'POST', headers, body, origin, signal });
   if (sent.ok) {
     sent.response.on('error', () => {});
     sent.response.resume();

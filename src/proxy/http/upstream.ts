@@ -2,11 +2,18 @@
 import * as http from 'node:http';
 import * as https from 'node:https';
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import { urlToHttpOptions } from 'node:url';
+import type { Origin } from '../gate.ts';
+import type { Message } from '../message/message.ts';
+import type { ChildCommand } from '../stdio/child.ts';
 import type { UpstreamTokens } from './upstream-token.ts';
 
 /** One MCP server behind us. */
+export type Upstream = HttpUpstream | StdioUpstream;
+
 export interface HttpUpstream {
+  readonly kind: 'http';
   /** Its key in verdict.yaml. */
   readonly name: string;
   /** Its MCP endpoint, http or https. */
@@ -17,25 +24,44 @@ export interface HttpUpstream {
   readonly tokens?: UpstreamTokens | undefined;
 }
 
-export interface UpstreamRequest {
-  readonly upstream: HttpUpstream;
+/** A server that speaks over the pipes of a process, which the bridge starts for its callers. */
+export interface StdioUpstream {
+  readonly kind: 'stdio';
+  readonly name: string;
+  readonly command: ChildCommand;
+  /** None: a pipe has no headers. */
+  readonly headers: Readonly<Record<string, never>>;
+}
+
+export interface UpstreamRequest<U extends Upstream = Upstream> {
+  readonly upstream: U;
   readonly method: 'POST' | 'GET' | 'DELETE';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
+  /** What `body` was parsed from; undefined for a message of our own. */
+  readonly message?: Message | undefined;
+  /** On whose behalf. */
+  readonly origin: Origin;
   /** Ends the exchange at any moment, also while the answer is being read. */
   readonly signal: AbortSignal;
 }
 
+/** The answer, as it comes in; http.IncomingMessage is one. */
+export interface UpstreamAnswer extends Readable {
+  readonly statusCode?: number | undefined;
+  readonly headers: http.IncomingHttpHeaders;
+}
+
 export type UpstreamResult =
-  | { readonly ok: true; readonly response: http.IncomingMessage }
+  | { readonly ok: true; readonly response: UpstreamAnswer }
   /** `code` is Node's (`ECONNREFUSED`), OpenSSL's or the HTTP parser's; `connected`: bytes may have gone out. */
   | { readonly ok: false; readonly code: string; readonly connected: boolean };
 
-export interface UpstreamClient {
+export interface UpstreamClient<U extends Upstream = Upstream> {
   /** Sends one request, once. Never rejects. Redirects are given back like any answer. */
-  send(request: UpstreamRequest): Promise<UpstreamResult>;
-  /** Ends all connections. */
-  close(): void;
+  send(request: UpstreamRequest<U>): Promise<UpstreamResult>;
+  /** Ends all connections, and whatever was started for them. Resolves when that has been done. */
+  close(): Promise<void>;
 }
 
 /**
@@ -46,14 +72,16 @@ export interface UpstreamClient {
  */
 const IDLE_SOCKET_MS = 4_000;
 
-export function createUpstreamClient(options: { readonly connectTimeoutMs: number }): UpstreamClient {
+export function createUpstreamClient(options: {
+  readonly connectTimeoutMs: number;
+}): UpstreamClient<HttpUpstream> {
   const agents = {
     http: new http.Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS }),
     https: new https.Agent({ keepAlive: true, timeout: IDLE_SOCKET_MS }),
   };
   return {
     send: (request) => send(request, agents, options.connectTimeoutMs),
-    close() {
+    async close() {
       agents.http.destroy();
       agents.https.destroy();
     },
@@ -80,7 +108,11 @@ function targetOf(upstream: HttpUpstream): http.RequestOptions {
   return target;
 }
 
-function send(request: UpstreamRequest, agents: Agents, connectTimeoutMs: number): Promise<UpstreamResult> {
+function send(
+  request: UpstreamRequest<HttpUpstream>,
+  agents: Agents,
+  connectTimeoutMs: number,
+): Promise<UpstreamResult> {
   const { upstream, method, headers, body, signal } = request;
   const secure = upstream.url.protocol === 'https:';
   return new Promise((resolve) => {
@@ -155,10 +187,10 @@ export function errorCode(error: unknown): string {
 }
 
 /** The status of an answer, which node:http always sets on one. */
-export function statusOf(response: http.IncomingMessage): number {
+export function statusOf(response: UpstreamAnswer): number {
   return response.statusCode ?? 502;
 }
 
-export function isSuccess(response: http.IncomingMessage): boolean {
+export function isSuccess(response: UpstreamAnswer): boolean {
   return statusOf(response) < 300;
 }

@@ -6,6 +6,7 @@
 import type { Claimed } from '../../identity/identity.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
 import { createThrottle, type Throttle } from '../../telemetry/throttle.ts';
+import { agreedVersion } from '../message/agreed-version.ts';
 import { errorAnswer } from '../message/answer.ts';
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import type { Answer, Direction, Gate, Origin, Outcome, Rejection, Ruling } from '../gate.ts';
@@ -293,23 +294,6 @@ function upstreamResponse(
     framed.length,
     Promise.resolve(() => down.onward.write(framed)),
   );
-}
-
-/** `result.protocolVersion` of an answer to `initialize`. */
-function agreedVersion(content: Uint8Array): string | undefined {
-  try {
-    const answer: unknown = JSON.parse(new TextDecoder().decode(content));
-    const result = member(answer, 'result');
-    const version = member(result, 'protocolVersion');
-    return typeof version === 'string' ? version : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function member(value: unknown, key: string): unknown {
-  if (typeof value !== 'object' || value === null) return undefined;
-  return Object.getOwnPropertyDescriptor(value, key)?.value;
 }
 
 /** Whether a line cannot have been meant as a message: servers print banners and debug output. */
