@@ -4,7 +4,7 @@
  * The engine has no bound on what an expression may cost. So loops are counted before it runs, and what functions
  * read of long strings and large values is metered while it does.
  */
-import { celEnv, isCelError, isCelList, isCelMap, parse, plan, unparse } from '@bufbuild/cel';
+import { celEnv, celError, isCelError, isCelList, isCelMap, parse, plan, unparse } from '@bufbuild/cel';
 import type { CelEnv, CelInput, CelValue } from '@bufbuild/cel';
 import { checkNames, iterations, namesIn, walk } from './cel-check.ts';
 import type { CelFault, Expr, Overload, Positions } from './cel-check.ts';
@@ -167,6 +167,13 @@ export function celTimestamp(moment: Date): CelInput {
   if (isCelError(value)) throw value;
   return value;
 }
+
+/**
+ * Stands for what is not known yet. A condition that comes to a value all the same has it whatever this turns out to
+ * be: for the engine it is an error, and only what an error cannot change absorbs one (CEL language definition,
+ * logical operators).
+ */
+export const CEL_UNKNOWN: CelInput = celError('not known yet') as unknown as CelInput;
 
 // --- Words ---
 

@@ -45,7 +45,7 @@ export interface RuleNote {
 
 /** Decides one request. Never throws. */
 export function evaluate(policy: Policy, request: PolicyRequest, options: EvaluateOptions): Evaluation {
-  const variables = lazily(() => celVariables(request, options.now, limitsOf(options)));
+  const variables = lazily(() => celVariables(request, options.now, evaluateLimits(options.limits)));
   const found = decide(candidates(policy, request), request, variables);
   return {
     verdict: withinGrants(policy, request, verdictOf(policy, request, options, found)),
@@ -60,7 +60,8 @@ function withinGrants({ digest }: Policy, request: PolicyRequest, verdict: Verdi
   return { effect: 'deny', reason: 'default', message: ungrantedText(request), digest };
 }
 
-function limitsOf({ limits }: EvaluateOptions): EvaluateLimits {
+/** Fills in the defaults; above its maximum a limit counts as the maximum. */
+export function evaluateLimits(limits: Partial<EvaluateLimits> | undefined): EvaluateLimits {
   return {
     argumentsBytesMax: Math.min(
       limits?.argumentsBytesMax ?? CEL_ARGUMENTS_BYTES_DEFAULT,

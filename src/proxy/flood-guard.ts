@@ -48,6 +48,7 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
 
   return {
     reject,
+    show: (bytes, asked, origin) => gate.show(bytes, asked, origin),
     flush: () => rates.flush(),
     async decide(message, origin, direction): Promise<Ruling> {
       if (isNoise(message, direction) && !rates.admit(`server ${origin.server.name}`, undefined)) {

@@ -44,8 +44,16 @@ export interface Answer {
   readonly body: Uint8Array | undefined;
 }
 
+/** What a request was that went on, as far as its answer has to be read in the light of it. */
+export interface Asked {
+  readonly method: string;
+  readonly protocolVersion: string | undefined;
+}
+
 export interface Forward {
   readonly forward: true;
+  /** undefined where no answer comes: for what is no request. */
+  readonly asked: Asked | undefined;
   /** W3C trace context of our CLIENT span, for the HTTP headers towards the upstream. */
   readonly trace: { readonly traceparent: string; readonly tracestate?: string | undefined };
   /** Records the outcome. The first call counts, later ones do nothing; only a request has one. */
@@ -58,6 +66,12 @@ export interface Refuse {
 }
 
 export type Ruling = Forward | Refuse;
+
+/** What of an answer may go to the client. */
+export type Shown =
+  /** The very same bytes where nothing had to be changed. */
+  | { readonly ok: true; readonly bytes: Uint8Array }
+  | { readonly ok: false; readonly code: ErrorCode; readonly details: ErrorDetails };
 
 /** What is refused before policy can be asked. */
 export interface Rejection {
@@ -90,4 +104,12 @@ export interface Gate {
 
   /** Records a rejection without waiting, and says what to answer. */
   reject(rejection: Rejection): Answer;
+
+  /**
+   * What the client may see of an upstream's answer. Records nothing: whoever has to refuse it rejects it.
+   * @param bytes a JSON-RPC response
+   * @param asked what it answers; undefined where that is not known, and then a list is what has the form of one
+   * @param origin of the request or stream that it goes out on
+   */
+  show(bytes: Uint8Array, asked: Asked | undefined, origin: Origin): Shown;
 }

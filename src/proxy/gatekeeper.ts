@@ -15,6 +15,8 @@ import { errorAnswer, toolDenial } from './message/answer.ts';
 import { decisionFields, outcomeFields, rejectionFields, targetOf } from './decision.ts';
 import type { Answer, Direction, Forward, Gate, Governable, Origin } from './gate.ts';
 import type { Outcome, Refuse, Rejection, Ruling } from './gate.ts';
+import type { Catalogue } from './lists/catalogue.ts';
+import { createLists } from './lists/lists.ts';
 import { isRemoved, lookupMethod, type MethodRow } from './message/methods.ts';
 
 export interface GateOptions {
@@ -28,6 +30,8 @@ export interface GateOptions {
   /** What becomes of a call that policy allows and that cannot be recorded. */
   readonly onAuditFailure: 'deny' | 'allow';
   readonly now: () => Date;
+  /** Learns of the tools that upstreams list. */
+  readonly catalogue?: Catalogue | undefined;
 }
 
 /** A gate that can be closed: from then on everything is refused, with reason `shutdown`. */
@@ -42,6 +46,7 @@ export function createGate(options: GateOptions): ClosableGate {
       closed = true;
     },
     reject: (rejection) => reject(options, rejection),
+    show: createLists(options),
     decide: (message, origin, direction) =>
       decide(options, { message, origin, direction, closed, arrivedNs: process.hrtime.bigint() }),
   };
@@ -242,7 +247,7 @@ function forward(options: GateOptions, { passage, row, trace, uid }: Passed): Fo
   if (message.kind !== 'request') {
     upstream.end();
     trace.end();
-    return { forward: true, trace: upstream, settle: () => {} };
+    return { forward: true, asked: undefined, trace: upstream, settle: () => {} };
   }
   const startedNs = process.hrtime.bigint();
   let settled = false;
@@ -266,7 +271,8 @@ function forward(options: GateOptions, { passage, row, trace, uid }: Passed): Fo
       trace: trace.ids,
     });
   };
-  return { forward: true, trace: upstream, settle };
+  const protocolVersion = message.call.protocolVersion ?? origin.protocolVersion;
+  return { forward: true, asked: { method: message.method, protocolVersion }, trace: upstream, settle };
 }
 
 /** Outcomes that leave open what the upstream did; somebody should look. */

@@ -34,8 +34,9 @@ process.stdout.write(`listening ${port}\n`);
 function openGate(): Gate {
   const trace = { traceparent: '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01' };
   return {
-    decide: () => Promise.resolve({ forward: true, trace, settle: () => {} }),
+    decide: () => Promise.resolve({ forward: true, asked: undefined, trace, settle: () => {} }),
     reject: ({ code }) => ({ httpStatus: 400, body: Buffer.from(code) }),
+    show: (bytes) => ({ ok: true, bytes }),
   };
 }
 

@@ -20,8 +20,14 @@ function open() {
     reject: (rejection) => (rejected.push(rejection), { httpStatus: 400, body: undefined }),
     decide: () => {
       decided += 1;
-      return Promise.resolve({ forward: true, trace: { traceparent: '' }, settle: () => {} });
+      return Promise.resolve({
+        forward: true,
+        asked: undefined,
+        trace: { traceparent: '' },
+        settle: () => {},
+      });
     },
+    show: (bytes) => ({ ok: true, bytes }),
   };
   const clock = { ms: 0, fullness: 0 };
   const gate = guardFloods(inner, { nowMs: () => clock.ms, fullness: () => clock.fullness });

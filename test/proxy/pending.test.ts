@@ -8,6 +8,7 @@ function ruling(): Forward & { outcomes: Outcome[] } {
   const outcomes: Outcome[] = [];
   return {
     forward: true,
+    asked: undefined,
     trace: { traceparent: '' },
     settle: (outcome) => void outcomes.push(outcome),
     outcomes,

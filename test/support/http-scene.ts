@@ -34,7 +34,10 @@ export const TRACEPARENT = '00-11111111111111111111111111111111-2222222222222222
 
 type Rule = (message: Governable, direction: Direction) => boolean | Promise<boolean>;
 
-export function scriptedGate(allows: Rule = () => true): ScriptedGate {
+export function scriptedGate(
+  allows: Rule = () => true,
+  show: Gate['show'] = (bytes) => ({ ok: true, bytes }),
+): ScriptedGate {
   const decided: ScriptedGate['decided'] = [];
   const rejected: Rejection[] = [];
   const settled: Settled[] = [];
@@ -49,6 +52,7 @@ export function scriptedGate(allows: Rule = () => true): ScriptedGate {
     };
   };
   return {
+    show,
     decided,
     rejected,
     settled,
@@ -63,7 +67,9 @@ export function scriptedGate(allows: Rule = () => true): ScriptedGate {
       decided.push({ message, origin, direction });
       if (await allows(message, direction)) {
         const settle = message.kind === 'request' ? settleFor(message.method) : () => {};
-        return { forward: true, trace: { traceparent: TRACEPARENT, tracestate: 'v=1' }, settle };
+        const asked =
+          message.kind === 'request' ? { method: message.method, protocolVersion: undefined } : undefined;
+        return { forward: true, asked, trace: { traceparent: TRACEPARENT, tracestate: 'v=1' }, settle };
       }
       if (message.kind === 'notification') {
         return { forward: false, answer: { httpStatus: 202, body: undefined } };

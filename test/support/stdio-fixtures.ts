@@ -35,6 +35,7 @@ export interface ScriptedGate extends Gate {
 
 export function scriptedGate(
   allows: (asked: Asked) => boolean | Promise<boolean> = () => true,
+  show?: Gate['show'],
 ): ScriptedGate {
   const gate: ScriptedGate = {
     asked: [],
@@ -58,8 +59,14 @@ export function scriptedGate(
         );
         gate.outcomes.push(outcome);
       };
-      return { forward: true, trace: { traceparent: '' }, settle };
+      return {
+        forward: true,
+        asked: { method: message.method, protocolVersion: undefined },
+        trace: { traceparent: '' },
+        settle,
+      };
     },
+    show: show ?? ((bytes) => ({ ok: true, bytes })),
     reject(rejection) {
       gate.rejected.push(rejection);
       const id = rejection.id?.json ?? 'null';

@@ -207,7 +207,7 @@ const UNSEEN = /^\p{Z}|\p{Z}$|[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorabl
  * Whether a name is one to every reader. With a blank at its end, a NUL, an invisible character or letters that
  * normalize to others, a rule would see one name and a server that trims, cuts or normalizes another.
  */
-function isPlainName(name: string): boolean {
+export function isPlainName(name: string): boolean {
   if (ASCII_NAME.test(name)) return true;
   const readable = name.length > 0 && name.length <= UNPLAIN_LENGTH_MAX && !UNSEEN.test(name);
   return readable && name === name.normalize('NFKC');

@@ -18,6 +18,13 @@ export interface JsonLimits {
   readonly depthMax: number;
 }
 
+export interface JsonOptions extends JsonLimits {
+  /** Levels below the root down to which objects and arrays have a span. */
+  readonly spanLevels: number;
+  /** Levels below the root down to which keys that look alike are refused; equal ones are, however deep. */
+  readonly foldLevels: number;
+}
+
 /** Where a value stands in the text: UTF-16 offsets, the end exclusive. */
 export type Span = readonly [start: number, end: number];
 
@@ -25,7 +32,7 @@ export type StrictJson =
   | {
       readonly ok: true;
       readonly value: Json;
-      /** Of each object and array at most two levels below the root. */
+      /** Of each object and array down to `spanLevels`. */
       readonly spans: ReadonlyMap<Json, Span>;
     }
   | { readonly ok: false; readonly code: ErrorCode; readonly details: ErrorDetails };
@@ -34,9 +41,12 @@ export type StrictJson =
  * Parses one JSON text. Never throws.
  * Refusals: `parse_json`, `parse_duplicate_key`, `parse_depth`.
  */
-export function parseStrictJson(text: string, limits: Partial<JsonLimits> = {}): StrictJson {
-  const depthMax = Math.min(limits.depthMax ?? JSON_DEPTH_MAX.default, JSON_DEPTH_MAX.maximum);
-  const reader = new Reader(text, depthMax);
+export function parseStrictJson(text: string, options: Partial<JsonOptions> = {}): StrictJson {
+  const reader = new Reader(text, {
+    depthMax: Math.min(options.depthMax ?? JSON_DEPTH_MAX.default, JSON_DEPTH_MAX.maximum),
+    spanLevels: options.spanLevels ?? SPAN_LEVELS_DEFAULT,
+    foldLevels: options.foldLevels ?? JSON_DEPTH_MAX.maximum,
+  });
   try {
     return { ok: true, value: reader.read(), spans: reader.spans };
   } catch (error) {
@@ -85,7 +95,8 @@ export function shown(text: string): string {
   return (text.length > SHOWN_LENGTH_MAX ? `${text.slice(0, SHOWN_LENGTH_MAX)}…` : text).toWellFormed();
 }
 
-const SPAN_LEVELS_MAX = 2;
+/** A request's `params.arguments`. */
+const SPAN_LEVELS_DEFAULT = 2;
 
 const TAB = 0x09;
 const LF = 0x0a;
@@ -130,13 +141,13 @@ type Frame = ObjectFrame | ArrayFrame;
 class Reader {
   readonly spans = new Map<Json, Span>();
   readonly #text: string;
-  readonly #depthMax: number;
+  readonly #options: JsonOptions;
   readonly #stack: Frame[] = [];
   #at = 0;
 
-  constructor(text: string, depthMax: number) {
+  constructor(text: string, options: JsonOptions) {
     this.#text = text;
-    this.#depthMax = depthMax;
+    this.#options = options;
   }
 
   read(): Json {
@@ -199,7 +210,8 @@ class Reader {
   }
 
   #open(frame: Frame): void {
-    if (this.#stack.length >= this.#depthMax) throw new VerdictError('parse_depth', { max: this.#depthMax });
+    const { depthMax: max } = this.#options;
+    if (this.#stack.length >= max) throw new VerdictError('parse_depth', { max });
     this.#stack.push(frame);
     this.#at += 1;
   }
@@ -207,8 +219,12 @@ class Reader {
   #close(frame: Frame): Json {
     this.#at += 1;
     this.#stack.pop();
-    if (frame.kind === 'object' && frame.folds && frame.value.size > 1) refuseCollisions(frame.value.keys());
-    if (this.#stack.length <= SPAN_LEVELS_MAX) this.spans.set(frame.value, [frame.start, this.#at]);
+    const level = this.#stack.length;
+    const { spanLevels, foldLevels } = this.#options;
+    if (frame.kind === 'object' && frame.folds && level <= foldLevels && frame.value.size > 1) {
+      refuseCollisions(frame.value.keys());
+    }
+    if (level <= spanLevels) this.spans.set(frame.value, [frame.start, this.#at]);
     return frame.value;
   }
 
