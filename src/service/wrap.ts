@@ -2,7 +2,10 @@
 import type { Environment } from '../config.ts';
 import { VerdictError } from '../errors.ts';
 import { stdioIdentity } from '../identity/stdio.ts';
-import { runStdioDoor, type ChildEnd } from '../proxy/stdio/door.ts';
+import { schedule } from '../proxy/stdio/child.ts';
+import { openChildPeer } from '../proxy/stdio/child-peer.ts';
+import { runStdioDoor } from '../proxy/stdio/door.ts';
+import type { PeerEnd } from '../proxy/stdio/peer.ts';
 import { startCore, type CoreOptions } from './core.ts';
 
 export interface WrapOptions extends CoreOptions {
@@ -30,7 +33,7 @@ function checkStdout({ exporters }: WrapOptions): void {
 }
 
 /** Runs `wrap` until the wrapped server has ended. */
-export async function runWrap(options: WrapOptions): Promise<ChildEnd> {
+export async function runWrap(options: WrapOptions): Promise<PeerEnd> {
   checkStdout(options);
   const core = await startCore(options);
   const identity = stdioIdentity(options.agent);
@@ -38,7 +41,7 @@ export async function runWrap(options: WrapOptions): Promise<ChildEnd> {
     return await runStdioDoor({
       ...options,
       gate: core.gate,
-      env: options.childEnv,
+      open: () => openChildPeer({ ...options, env: options.childEnv, schedule }),
       origin: (claimed) => ({ server: { name: options.server }, transport: 'pipe', identity, claimed }),
     });
   } finally {

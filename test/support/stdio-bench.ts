@@ -1,11 +1,14 @@
 /** A stdio relay with a scripted gate and sinks in place of its pipes. */
 import { type Line, createLineSplitter } from '../../src/proxy/stdio/line-splitter.ts';
 import type { LineWriter } from '../../src/proxy/stdio/line-stream.ts';
+import type { Sent } from '../../src/proxy/stdio/peer.ts';
 import { type StdioLimits, type StdioRelay, createStdioRelay } from '../../src/proxy/stdio/relay.ts';
 import { ORIGIN, type Notes, type ScriptedGate, notes } from './stdio-fixtures.ts';
 
 export interface Sink extends LineWriter {
   readonly got: string[];
+  /** What came with each line. */
+  readonly sent: (Sent | undefined)[];
   /** While set, writes wait for it. */
   hold: Promise<void> | undefined;
   broken: boolean;
@@ -14,12 +17,14 @@ export interface Sink extends LineWriter {
 function sink(): Sink {
   const self: Sink = {
     got: [],
+    sent: [],
     hold: undefined,
     broken: false,
     flushed: 0,
-    async write(framed) {
+    async write(framed: Uint8Array, sent?: Sent) {
       if (self.broken) return false;
       self.got.push(Buffer.from(framed).toString());
+      self.sent.push(sent);
       if (self.hold !== undefined) await self.hold;
       return true;
     },

@@ -2,11 +2,11 @@
  * A whole wrapper as a process of its own, for tests that kill it: the arguments are the command to wrap. Allows
  * everything.
  */
-import { runStdioDoor } from '../../src/proxy/stdio/door.ts';
+import { runChildDoor } from './child-door.ts';
 import { ORIGIN, notes, scriptedGate } from './stdio-fixtures.ts';
 
 const [command = '', ...args] = process.argv.slice(2);
-const { code } = await runStdioDoor({
+const { code } = await runChildDoor({
   gate: scriptedGate(),
   command,
   args,

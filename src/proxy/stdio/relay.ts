@@ -14,6 +14,8 @@ import { Lane, type LaneLimits, STDIO_PENDING_BYTES_MAX, STDIO_PENDING_MAX, type
 import { limitOf } from '../limit.ts';
 import { LINE_BYTES_MAX, hasStrayReturn, type Line } from './line-splitter.ts';
 import { frame, type LineWriter } from './line-stream.ts';
+import { excerpt, isNoise } from './noise.ts';
+import type { Inlet, Outlet, Seen } from './peer.ts';
 import { idOf, parseMessage } from '../message/message.ts';
 import type { Call, Id, MessageLimits, NotificationMessage, RequestMessage } from '../message/message.ts';
 import { shown } from '../message/strict-json.ts';
@@ -41,14 +43,12 @@ export interface StdioRelayOptions {
   readonly limits: StdioLimits;
   readonly diagnostics: Diagnostics;
   readonly toClient: LineWriter;
-  readonly toUpstream: LineWriter;
+  readonly toUpstream: Pick<Outlet, 'write'>;
 }
 
-export interface StdioRelay {
+export interface StdioRelay extends Inlet {
   /** A line of the client. @returns a promise of room where no further line may come before it */
   fromClient(line: Line): Promise<void> | undefined;
-  /** A line of the upstream; as above. */
-  fromUpstream(line: Line): Promise<void> | undefined;
   /** Resolves when all lines that go in this direction have had their turn. */
   idle(direction: Direction): Promise<void>;
   /** The upstream has gone: whatever waits for it is settled, and the client is told. */
@@ -60,8 +60,8 @@ interface Side {
   readonly direction: Direction;
   readonly lane: Lane;
   readonly requests: OpenRequests;
-  readonly onward: LineWriter;
-  readonly back: LineWriter;
+  readonly onward: Pick<Outlet, 'write'>;
+  readonly back: Pick<Outlet, 'write'>;
 }
 
 interface Connection extends StdioRelayOptions {
@@ -80,7 +80,7 @@ interface Connection extends StdioRelayOptions {
 /** @throws VerdictError config_invalid on a limit out of range */
 export function createStdioRelay(options: StdioRelayOptions): StdioRelay {
   const { limits, toClient, toUpstream, diagnostics } = options;
-  const side = (direction: Direction, onward: LineWriter, back: LineWriter): Side => ({
+  const side = (direction: Direction, onward: Side['onward'], back: Side['back']): Side => ({
     direction,
     lane: new Lane(limits, (error) => diagnostics.error(`a line was lost: ${String(error)}`)),
     requests: new OpenRequests(limits.openMax),
@@ -105,9 +105,14 @@ export function createStdioRelay(options: StdioRelayOptions): StdioRelay {
       clientLine(connection, line);
       return connection.up.lane.room();
     },
-    fromUpstream(line) {
-      upstreamLine(connection, line);
+    fromUpstream(line, seen) {
+      upstreamLine(connection, line, seen);
       return connection.down.lane.room();
+    },
+    unanswered(id, outcome, body) {
+      const { up, down } = connection;
+      if (up.requests.close(id.json, outcome) && body !== undefined) pass(down, frame(body));
+      return down.lane.room();
     },
     idle: (direction) => (direction === 'to_upstream' ? connection.up : connection.down).lane.idle(),
     breakOff: (detail) => breakOff(connection, detail),
@@ -149,9 +154,14 @@ function clientResponse(connection: Connection, framed: Uint8Array, id: Id | nul
   const answer = readAnswer(content);
   const outcome: Outcome = answer.kind === 'response' ? answer.outcome : { status: 'ok' };
   down.requests.close(id.json, { ...outcome, size: content.length });
-  up.lane.push(
+  pass(up, framed);
+}
+
+/** Sends a line on in its turn. */
+function pass({ lane, onward }: Side, framed: Uint8Array): void {
+  lane.push(
     framed.length,
-    Promise.resolve(() => up.onward.write(framed)),
+    Promise.resolve(() => onward.write(framed)),
   );
 }
 
@@ -221,8 +231,9 @@ async function forward(
   side: Side,
   { message, framed, ruling }: Passing,
 ): Promise<void> {
+  const sent = { message, trace: ruling.trace };
   if (message.kind === 'notification') {
-    await side.onward.write(framed);
+    await side.onward.write(framed, sent);
     const cancelled = cancelledId(message);
     if (cancelled !== undefined) side.requests.cancel(cancelled);
     return;
@@ -232,7 +243,7 @@ async function forward(
     ruling.settle({ status: 'transport_error', errorType: 'child_exit' });
     return;
   }
-  if (await side.onward.write(framed)) return;
+  if (await side.onward.write(framed, sent)) return;
   const closed = side.requests.close(message.id.json, {
     status: 'transport_error',
     errorType: 'pipe_closed',
@@ -246,7 +257,7 @@ function cancelledId(message: NotificationMessage): string | undefined {
   return idOf(message.params.get('requestId'))?.json;
 }
 
-function upstreamLine(connection: Connection, line: Line): void {
+function upstreamLine(connection: Connection, line: Line, seen?: Seen): void {
   const { down, throttle, messageLimits } = connection;
   if (line.kind === 'oversize') {
     const { bytesMax: max } = messageLimits;
@@ -256,9 +267,10 @@ function upstreamLine(connection: Connection, line: Line): void {
   }
   const answer: ReadAnswer = hasStrayReturn(line.content)
     ? { kind: 'refused', ...STRAY_RETURN }
-    : readAnswer(line.content, messageLimits);
+    : (seen?.read ?? readAnswer(line.content, messageLimits));
   if (answer.kind === 'response') {
-    upstreamResponse(connection, line.framed, answer);
+    const { id, outcome } = answer;
+    upstreamResponse(connection, line.framed, { id, outcome: { ...outcome, httpStatus: seen?.httpStatus } });
   } else if (answer.kind === 'message') {
     govern(connection, down, { message: answer.message, framed: line.framed });
   } else if (isNoise(line.content)) {
@@ -290,26 +302,7 @@ function upstreamResponse(
     }
     up.requests.close(id.json, { ...outcome, size: content.length });
   }
-  down.lane.push(
-    framed.length,
-    Promise.resolve(() => down.onward.write(framed)),
-  );
-}
-
-/** Whether a line cannot have been meant as a message: servers print banners and debug output. */
-function isNoise(content: Uint8Array): boolean {
-  const first = content.find((byte) => byte !== 0x20 && byte !== 0x09 && byte !== 0x0d);
-  return first !== OPENING_BRACE && first !== OPENING_BRACKET;
-}
-
-const OPENING_BRACE = 0x7b;
-const OPENING_BRACKET = 0x5b;
-
-const EXCERPT_BYTES_MAX = 200;
-
-function excerpt(content: Uint8Array): string {
-  const text = new TextDecoder().decode(content.subarray(0, EXCERPT_BYTES_MAX));
-  return content.length > EXCERPT_BYTES_MAX ? `${text}…` : text;
+  pass(down, framed);
 }
 
 type Refusal = Pick<Rejection, 'code' | 'details' | 'id' | 'message'>;

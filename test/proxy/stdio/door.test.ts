@@ -6,7 +6,8 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { VerdictError } from '../../../src/errors.ts';
 import { childEnvironment } from '../../../src/proxy/stdio/child.ts';
-import { type ChildEnd, type StdioDoorOptions, runStdioDoor } from '../../../src/proxy/stdio/door.ts';
+import type { PeerEnd } from '../../../src/proxy/stdio/peer.ts';
+import { type ChildDoorOptions, runChildDoor } from '../../support/child-door.ts';
 import {
   Client,
   type ScriptedGate,
@@ -17,12 +18,8 @@ import {
   scriptedGate,
 } from '../../support/stdio-fixtures.ts';
 
-function open(
-  client: Client,
-  gate: ScriptedGate,
-  options: Partial<StdioDoorOptions> = {},
-): Promise<ChildEnd> {
-  return runStdioDoor({
+function open(client: Client, gate: ScriptedGate, options: Partial<ChildDoorOptions> = {}): Promise<PeerEnd> {
+  return runChildDoor({
     gate,
     command: process.execPath,
     args: [SCRIPTED_SERVER],
@@ -148,7 +145,7 @@ test('a child that is killed is told as a signal', async () => {
   assert.deepEqual(await ended, { code: null, signal: 'SIGKILL' });
 });
 
-const UNSTARTABLE: readonly (readonly [string, Partial<StdioDoorOptions>])[] = [
+const UNSTARTABLE: readonly (readonly [string, Partial<ChildDoorOptions>])[] = [
   ['does not exist', { command: '/nowhere/at-all' }],
   ['is no program', { command: tmpdir() }],
   ['has a NUL in an argument', { command: 'cat', args: ['a\0b'] }],

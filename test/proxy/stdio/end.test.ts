@@ -9,12 +9,9 @@ import {
   type Schedule,
   schedule,
 } from '../../../src/proxy/stdio/child.ts';
-import {
-  HURRIED_GRACE_MS,
-  type ChildEnd,
-  type StdioDoorOptions,
-  runStdioDoor,
-} from '../../../src/proxy/stdio/door.ts';
+import { HURRIED_GRACE_MS } from '../../../src/proxy/stdio/door.ts';
+import type { PeerEnd } from '../../../src/proxy/stdio/peer.ts';
+import { type ChildDoorOptions, runChildDoor } from '../../support/child-door.ts';
 import {
   Client,
   ORIGIN,
@@ -34,10 +31,10 @@ const hasty: Schedule = (delayMs, run) => schedule(delayMs / 100, run);
 
 function open(
   client: Client,
-  options: Partial<StdioDoorOptions> = {},
+  options: Partial<ChildDoorOptions> = {},
   gate: ScriptedGate = scriptedGate(),
-): Promise<ChildEnd> {
-  return runStdioDoor({
+): Promise<PeerEnd> {
+  return runChildDoor({
     gate,
     command: process.execPath,
     args: [SCRIPTED_SERVER],

@@ -338,3 +338,45 @@ test('a gate that fails lets nothing through', async () => {
   assert.deepEqual(b.upstream.got, []);
   assert.equal(b.client.got.length, 1);
 });
+
+test('a server gets with each request and notification what was read of it, and its trace; with a response nothing', async () => {
+  const b = bench(scriptedGate());
+  await b.down({ id: 5, method: 'roots/list' });
+  await b.up(call(1, 'x'), { method: 'notifications/initialized' }, { id: 5, result: { roots: [] } });
+  assert.deepEqual(
+    b.upstream.sent.map((sent) => [sent?.message.method, sent?.trace.traceparent]),
+    [
+      ['tools/call', ''],
+      ['notifications/initialized', ''],
+      [undefined, undefined],
+    ],
+  );
+});
+
+test('a request whose answer will not come is settled as told, and the client gets what stands for it, once', async () => {
+  const gate = scriptedGate();
+  const b = bench(gate);
+  await b.up(call(1, 'x'), call(2, 'x'));
+  const body = Buffer.from('{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"gone"}}');
+  for (let time = 0; time < 2; time += 1) {
+    b.relay.unanswered({ json: '1', text: '1' }, { status: 'transport_error', errorType: 'E' }, body);
+    b.relay.unanswered({ json: '2', text: '2' }, { status: 'cancelled' }, undefined);
+  }
+  await b.relay.idle('to_client');
+  assert.deepEqual(gate.settled, ['1 transport_error E', '2 cancelled']);
+  assert.deepEqual(b.client.got, [`${body.toString()}\n`]);
+});
+
+test('what the server’s line was read as is taken from whoever has read it, with the status that it came with', async () => {
+  const gate = scriptedGate();
+  const b = bench(gate);
+  await b.up(call(1, 'x'));
+  const [line] = lines(REPLY, {});
+  assert.ok(line !== undefined);
+  const outcome = { status: 'tool_error', errorType: 'tool_error' } as const;
+  const read = { kind: 'response', id: { json: '1', text: '1' }, outcome } as const;
+  b.relay.fromUpstream(line, { read, httpStatus: 203 });
+  await b.relay.idle('to_client');
+  assert.deepEqual(b.client.got, [wire(REPLY)]);
+  assert.deepEqual(gate.outcomes, [{ ...outcome, httpStatus: 203, size: wire(REPLY).length - 1 }]);
+});
