@@ -2,7 +2,8 @@
 import { type Line, createLineSplitter } from '../../src/proxy/stdio/line-splitter.ts';
 import type { LineWriter } from '../../src/proxy/stdio/line-stream.ts';
 import type { Sent } from '../../src/proxy/stdio/peer.ts';
-import { type StdioLimits, type StdioRelay, createStdioRelay } from '../../src/proxy/stdio/relay.ts';
+import type { StdioLimits } from '../../src/proxy/stdio/limits.ts';
+import { type StdioRelay, createStdioRelay } from '../../src/proxy/stdio/relay.ts';
 import { ORIGIN, type Notes, type ScriptedGate, notes } from './stdio-fixtures.ts';
 
 export interface Sink extends LineWriter {

@@ -7,10 +7,11 @@ import type { Diagnostics } from '../../telemetry/diagnostics.ts';
 import { type Schedule, schedule as realSchedule } from './child.ts';
 import type { Gate, Origin } from '../gate.ts';
 import { limitOf } from '../limit.ts';
+import { type StdioLimits, checkStdioLimits } from './limits.ts';
 import { LINE_BYTES_MAX, createLineSplitter } from './line-splitter.ts';
 import { type LineReader, type LineWriter, createLineWriter, readLines } from './line-stream.ts';
 import type { Incoming, Peer, PeerEnd } from './peer.ts';
-import { type StdioLimits, type StdioRelay, checkStdioLimits, createStdioRelay } from './relay.ts';
+import { type StdioRelay, createStdioRelay } from './relay.ts';
 
 export interface StdioDoorOptions {
   readonly gate: Gate;
