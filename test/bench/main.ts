@@ -1,5 +1,5 @@
 /**
- * `npm run bench [-- SECTION... --rounds N --slot-ms N --records N --directory DIR]`: what mcp-verdict costs, as ratios
+ * `npm run bench [-- SECTION... --rounds N --slot-ms N --warm-up CALLS --records N --directory DIR]`: what mcp-verdict costs, as ratios
  * to what was measured in the same minutes on the same machine. Without a section: all of them but the long ones.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -11,6 +11,7 @@ import { fileSystemMagic, nodeFiles } from '../../src/spool/node-files.ts';
 import { backlogSection } from './backlog.ts';
 import { callSection } from './call.ts';
 import { commitSection } from './commit.ts';
+import { peersSection } from './peers.ts';
 import { deliverySection } from './delivery.ts';
 import { directSection } from './direct.ts';
 import { bareLoop } from './disk.ts';
@@ -27,11 +28,13 @@ const SECTIONS: readonly Section[] = [
   directSection,
   formatSection,
   backlogSection,
+  peersSection,
 ];
 /** Only when they are named: each takes minutes. */
-const LONG = new Set([backlogSection.name]);
+const LONG = new Set([backlogSection.name, peersSection.name]);
 const ROUNDS = 5;
 const SLOT_MS = 800;
+const WARM_UP_CALLS = 10_000;
 const PROBE_MS = 1000;
 
 const { values, positionals } = parseArgs({
@@ -39,6 +42,7 @@ const { values, positionals } = parseArgs({
   options: {
     rounds: { type: 'string', default: String(ROUNDS) },
     'slot-ms': { type: 'string', default: String(SLOT_MS) },
+    'warm-up': { type: 'string', default: String(WARM_UP_CALLS) },
     records: { type: 'string' },
     directory: { type: 'string', default: tmpdir() },
   },
@@ -63,6 +67,7 @@ for (const section of wanted) {
   const text = await section.run({
     rounds: whole(values.rounds),
     slotMs: whole(values['slot-ms']),
+    warmUpCalls: whole(values['warm-up']),
     records: values.records === undefined ? undefined : whole(values.records),
     directory,
     say: (line) => void process.stderr.write(`${section.name}: ${line}\n`),

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startCli, startCommand } from '../support/cli.ts';
-import type { Running } from '../support/cli.ts';
+import type { CommandOptions, Running } from '../support/cli.ts';
 
 /** Whatever goes wrong here, no program outlives the bench. */
 const children = new Set<Running['child']>();
@@ -13,11 +13,21 @@ process.on('exit', () => {
 
 export type Program = Running & { readonly port: number };
 
-/** @param name of a file beside this one, without `.ts` */
-export function startScript(name: string, ...args: readonly string[]): Running {
-  const running = startCommand(process.execPath, [pathOf(name), ...args]);
+/** A server of MCP over HTTP that has been started, at its endpoint. */
+export type Started = Running & { readonly url: string };
+
+export type ProgramOptions = Pick<CommandOptions, 'env'>;
+
+/** @param args of `node` */
+export function startNode(args: readonly string[], options: ProgramOptions = {}): Running {
+  const running = startCommand(process.execPath, args, options);
   children.add(running.child);
   return running;
+}
+
+/** @param name of a file beside this one, without `.ts` */
+export function startScript(name: string, ...args: readonly string[]): Running {
+  return startNode([pathOf(name), ...args]);
 }
 
 /** As `startScript`, for one that says `listening PORT`. */

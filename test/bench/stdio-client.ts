@@ -1,7 +1,7 @@
 /** An MCP client over a process's pipes. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { callText } from './http-client.ts';
+import { callText, type HttpCalls } from './http-client.ts';
 import { plainEnvironment } from '../support/cli.ts';
 
 export interface StdioClient {
@@ -11,13 +11,24 @@ export interface StdioClient {
   close(): Promise<void>;
 }
 
+export interface StdioCalls extends Pick<HttpCalls, 'textOf' | 'expected'> {
+  /** What is said before the first call; answers to it are not waited for. */
+  readonly greeting: readonly string[];
+}
+
 interface Waiter {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
+const SHIPPED: StdioCalls = { textOf: callText, expected: () => '"result"', greeting: [] };
+
 /** Starts a server and calls it. */
-export function startStdioClient(command: string, args: readonly string[]): StdioClient {
+export function startStdioClient(
+  command: string,
+  args: readonly string[],
+  calls: StdioCalls = SHIPPED,
+): StdioClient {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'], env: plainEnvironment() });
   const waiting = new Map<number, Waiter>();
   let last = 0;
@@ -29,20 +40,22 @@ export function startStdioClient(command: string, args: readonly string[]): Stdi
       const { id, result } = JSON.parse(line) as { id: number; result?: { isError?: boolean } };
       const waiter = waiting.get(id);
       waiting.delete(id);
-      if (result !== undefined && result.isError !== true) waiter?.resolve();
+      const good = result !== undefined && result.isError !== true && line.includes(calls.expected(id));
+      if (good) waiter?.resolve();
       else waiter?.reject(new Error(line));
     }
   });
   const ended = once(child, 'close').then(() => {
     for (const { reject } of waiting.values()) reject(new Error(`${command} ended`));
   });
+  for (const line of calls.greeting) child.stdin.write(`${line}\n`);
   return {
     pid: child.pid,
     call: () =>
       new Promise((resolve, reject) => {
         last += 1;
         waiting.set(last, { resolve, reject });
-        child.stdin.write(`${callText(last)}\n`);
+        child.stdin.write(`${calls.textOf(last)}\n`);
       }),
     async close() {
       child.stdin.end();

@@ -3,12 +3,7 @@
  * by a test. Prints its URL. It looks at no Host and no Origin: whoever stands in front has to.
  */
 import { randomUUID } from 'node:crypto';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
-import { buffer } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
-import type { ReadableStream as NodeReadableStream } from 'node:stream/web';
 import {
   classifyInboundRequest,
   createMcpHandler,
@@ -19,6 +14,7 @@ import {
   type JSONRPCMessage,
   type ServerContext,
 } from '@modelcontextprotocol/server';
+import { createFetchServer } from '../support/fetch-server.ts';
 import { addContents, addPrompts, addResources } from './fixture-content.ts';
 import { addTalkativeTools } from './fixture-legacy.ts';
 import { addRounds, stateCodec } from './fixture-rounds.ts';
@@ -119,28 +115,7 @@ async function serve(request: Request, text: string): Promise<Response> {
   return kind === 'legacy' ? serveLegacy(request, body) : modern.fetch(request, { parsedBody: body });
 }
 
-async function handle(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
-  const gone = new AbortController();
-  outgoing.on('close', () => gone.abort());
-  const text = (await buffer(incoming)).toString();
-  const request = new Request(`http://${incoming.headers.host ?? 'localhost'}${incoming.url ?? '/'}`, {
-    method: incoming.method ?? 'GET',
-    headers: Object.entries(incoming.headers).map(([name, value]): [string, string] => [name, String(value)]),
-    body: text === '' ? null : text,
-    signal: gone.signal,
-  });
-  const response = await serve(request, text);
-  outgoing.writeHead(response.status, Object.fromEntries(response.headers));
-  outgoing.flushHeaders();
-  if (response.body === null) outgoing.end();
-  // The types of the platform's two streams differ; the streams do not.
-  else await pipeline(Readable.fromWeb(response.body as NodeReadableStream), outgoing);
-}
-
-const server = createServer((incoming, outgoing) => {
-  // A client that goes takes its connection with it, which ends the pipeline.
-  handle(incoming, outgoing).catch(() => outgoing.destroy());
-});
+const server = createFetchServer(serve);
 server.listen(0, '127.0.0.1', () => {
   // A server that listens on TCP has an AddressInfo.
   process.stdout.write(`fixture at http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp\n`);
