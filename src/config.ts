@@ -14,6 +14,7 @@ import { exportersOf } from './config/exporters.ts';
 import { headersOf } from './config/headers.ts';
 import { issuersOf } from './config/identity.ts';
 import { oauthClientOf, type OAuthClient } from './config/oauth-client.ts';
+import { pinsOf, type PinsConfig } from './config/pins.ts';
 import { tlsOf, type TlsPart } from './config/tls.ts';
 import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
@@ -35,6 +36,7 @@ export interface ServeConfig extends TlsPart {
   readonly listen: { readonly host: string; readonly port: number };
   readonly policyFiles: readonly string[];
   readonly servers: ReadonlyMap<string, ServerConfig>;
+  readonly pins: PinsConfig;
   readonly apiKeysFile: string | undefined;
   /** Whose tokens are accepted. */
   readonly jwtIssuers: readonly JwtIssuer[];
@@ -123,6 +125,7 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     listen,
     policyFiles: raw.policy.map((path) => resolve(base, path)),
     servers: serversOf(raw, fault),
+    pins: pinsOf(raw, base),
     apiKeysFile: raw.identity?.api_keys === undefined ? undefined : resolve(base, raw.identity.api_keys),
     jwtIssuers: issuersOf(raw.identity ?? {}, fault),
     ...tlsOf(raw, base, fault),

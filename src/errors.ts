@@ -80,6 +80,12 @@ export const ERRORS = {
     http: 200,
     rpc: -32601,
   },
+  tool_changed: {
+    text: 'The server {server} no longer describes its tool {tool} as it did when somebody reviewed it. A person must look at what has changed (mcp-verdict tools check) and pin it (mcp-verdict tools lock).',
+  },
+  tool_unpinned: {
+    text: 'Nobody has reviewed the tool {tool} of the server {server}: it is not in tools.lock.json. A person must look at it (mcp-verdict tools check) and pin it (mcp-verdict tools lock).',
+  },
   audit_unavailable: {
     text: 'The decision could not be recorded, so the call was not made.',
     http: 200,

@@ -12,6 +12,7 @@ import { createHttpDoor, type DoorSettings, type HttpDoor } from './proxy/http/d
 import { callersOf, readCallers, readTls } from './service/callers.ts';
 import { upstreamsOf } from './service/client-credentials.ts';
 import { startCore, type Core, type Watch } from './service/core.ts';
+import { readPinning } from './service/pins.ts';
 import { readPolicy } from './service/policy.ts';
 import type { Farewell } from './service/records.ts';
 import type { Diagnostics } from './telemetry/diagnostics.ts';
@@ -104,6 +105,7 @@ function startHealth({ admin }: ServeConfig, core: Core): Promise<HealthServer |
 /** Reads what `serve` would read, and throws what it would throw, without starting anything. */
 export function checkServe({ config, cwd, diagnostics }: ServeOptions): void {
   readPolicy(config.policyFiles, cwd, diagnostics);
+  readPinning(config.pins, cwd, diagnostics);
   readCallers(config, cwd, diagnostics);
   const { exporters = [], spool } = config;
   checkExporters({ exporters, directory: spool.directory, version: packageVersion() });

@@ -49,9 +49,32 @@ describe('verdict.yaml', () => {
     assert.deepEqual(config.servers.get('a')?.headers, { 'x-token': 'Bearer t' });
   });
 
+  test('pins no tools by default, and strictly once it names pins; a server may have a mode of its own', () => {
+    const pinsOf = (text: string) => {
+      const { file, modes } = load(text).pins;
+      return [file, Object.fromEntries(modes)];
+    };
+    const lock = join(directory, 'tools.lock.json');
+    assert.deepEqual(pinsOf(GOOD), [lock, { a: 'off' }]);
+    assert.deepEqual(pinsOf(`${GOOD}pins: {}\n`), [lock, { a: 'strict' }]);
+    assert.deepEqual(pinsOf(GOOD.replace('mcp"', 'mcp", pin: warn')), [lock, { a: 'warn' }]);
+    const both = GOOD.replace('  a:', '  b: {url: "http://b/", pin: off}\n  a:');
+    assert.deepEqual(pinsOf(`${both}pins: {file: l.json, mode: warn}\n`), [
+      join(directory, 'l.json'),
+      { b: 'off', a: 'warn' },
+    ]);
+  });
+
   const table: readonly (readonly [string, string, Record<string, string>, readonly string[]])[] = [
     ['an unknown key', `${GOOD}polcy: 1\n`, {}, ['5:1 ']],
     ['no servers', 'policy: [p.yaml]\n', {}, ['1:1 ']],
+    [
+      'a pin that is none',
+      GOOD.replace('mcp"', 'mcp", pin: loose'),
+      {},
+      ['3:43 must be one of strict, warn, off'],
+    ],
+    ['pins that say something else', `${GOOD}pins: {lock: x}\n`, {}, ['5:8 unknown key lock']],
     ['a listen address without port', `listen: localhost\n${GOOD}`, {}, ['1:9 must be HOST:PORT']],
     [
       'an address that others can reach',

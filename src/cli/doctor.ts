@@ -11,7 +11,7 @@ import { setupOfServe, type Setup } from '../service/doctor/setup.ts';
 import { printable } from '../telemetry/diagnostics.ts';
 import { stopSignal } from './process.ts';
 import type { Io, Verb } from './verb.ts';
-import { spoolOfWrap } from './wrap.ts';
+import { pinsOfWrap, spoolOfWrap } from './wrap.ts';
 
 const HELP = `Usage: mcp-verdict doctor --config verdict.yaml [--json]
        mcp-verdict doctor --policy FILE [options of wrap] [--json] [-- COMMAND [ARGS...]]
@@ -27,7 +27,7 @@ records verify counts it apart.
   --config FILE            the configuration of serve
   --policy FILE            a policy file of wrap; may be given several times
   --server NAME            what the policy calls the COMMAND (default: local)
-  --spool DIR, --durability LEVEL, --keys-directory DIR
+  --spool DIR, --durability LEVEL, --keys-directory DIR, --pin MODE, --lock FILE
                            as for wrap
   --collector-metrics URL  the collector's own metrics; default: port 8888 (or COLLECTOR_METRICS_PORT) at the host of
                            an http:// endpoint
@@ -55,6 +55,8 @@ const OPTIONS = {
   spool: { type: 'string' },
   durability: { type: 'string', default: 'sync' },
   'keys-directory': { type: 'string' },
+  pin: { type: 'string' },
+  lock: { type: 'string' },
   'collector-metrics': { type: 'string' },
   json: { type: 'boolean', default: false },
 } as const;
@@ -135,6 +137,7 @@ function setupOfWrap(values: Values, [command, ...args]: readonly string[], io: 
   return {
     config: undefined,
     policyFiles: (values.policy ?? []).map((file) => resolve(io.cwd, file)),
+    pins: pinsOfWrap(values, io),
     keysDirectory: values['keys-directory'] ?? defaultKeysDirectory(io.env),
     spool: spoolOfWrap(values, io),
     exporters: undefined,

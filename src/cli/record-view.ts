@@ -49,7 +49,13 @@ function detail(name: string, event: Event): string {
 const DETAILS: Readonly<Record<string, readonly string[]>> = {
   'verdict.outcome': ['verdict.outcome.status', 'error.type', 'verdict.decision.uid'],
   'verdict.approval': ['verdict.approval.state', 'verdict.approval.id', 'verdict.approval.approver.id'],
-  'verdict.lifecycle': ['verdict.lifecycle.state', 'verdict.lifecycle.adopted'],
+  'verdict.lifecycle': [
+    'verdict.lifecycle.state',
+    'verdict.lifecycle.adopted',
+    'verdict.server.name',
+    'gen_ai.tool.name',
+    'verdict.tool.difference',
+  ],
   'verdict.checkpoint': ['verdict.checkpoint.stream', 'verdict.checkpoint.sequence'],
   'verdict.gap': ['verdict.gap.reason', 'verdict.gap.stream', 'verdict.gap.from', 'verdict.gap.to'],
 };

@@ -2,8 +2,10 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SHUTDOWN_TIMEOUT_MS, defaultKeysDirectory } from '../config.ts';
+import { LOCK_FILE, type PinsConfig } from '../config/pins.ts';
 import { defaultSpool, type SpoolConfig } from '../config/spool.ts';
 import { VerdictError } from '../errors.ts';
+import { PIN_MODES } from '../proxy/pins/pins.ts';
 import { childEnvironment } from '../proxy/stdio/child.ts';
 import { runWrap } from '../service/wrap.ts';
 import { diagnosticsFor, stopSignal } from './process.ts';
@@ -20,6 +22,9 @@ by the policy before it goes on.
   --spool DIR           where records are kept until they are delivered
   --durability LEVEL    sync (default): a call goes on when its record is on the disk; os: when it is written;
                         none: best effort
+  --pin MODE            what becomes of a tool that is not as it is pinned (see tools --help): strict, warn or off;
+                        default: strict where there is a --lock, else off
+  --lock FILE           where tools are pinned (default: tools.lock.json)
   --keys-directory DIR  where the keys for argument digests and checkpoints are kept
   --log-level LEVEL     none, error, warn (default), info or debug; on stderr (also OTEL_LOG_LEVEL)
 
@@ -52,6 +57,8 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       'keys-directory': { type: 'string' },
       spool: { type: 'string' },
       durability: { type: 'string', default: 'sync' },
+      pin: { type: 'string' },
+      lock: { type: 'string' },
       'log-level': { type: 'string' },
     },
   });
@@ -62,6 +69,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     policyFiles: values.policy.map((file) => resolve(io.cwd, file)),
     keysDirectory: values['keys-directory'] ?? defaultKeysDirectory(io.env),
     spool: spoolOfWrap(values, io),
+    pins: pinsOfWrap(values, io),
     exporters: undefined,
     onAuditFailure: 'deny',
     env: io.env,
@@ -96,4 +104,17 @@ export function spoolOfWrap(
   const fallback = defaultSpool(io.env);
   const directory = values.spool === undefined ? fallback.directory : resolve(io.cwd, values.spool);
   return { ...fallback, durability, directory };
+}
+
+/** The pins that the options of `wrap` name; throws usage. */
+export function pinsOfWrap(
+  values: { readonly pin?: string | undefined; readonly lock?: string | undefined; readonly server: string },
+  io: Io,
+): PinsConfig {
+  const given = values.pin ?? (values.lock === undefined ? 'off' : 'strict');
+  const mode = PIN_MODES.find((one) => one === given);
+  if (mode === undefined) {
+    throw new VerdictError('usage', { detail: `--pin must be one of ${PIN_MODES.join(', ')}` });
+  }
+  return { file: resolve(io.cwd, values.lock ?? LOCK_FILE), modes: new Map([[values.server, mode]]) };
 }

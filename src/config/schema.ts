@@ -1,6 +1,7 @@
 /** The form of verdict.yaml, as JSON Schema and as a type. Unknown keys are refused everywhere. */
 
 import type { Effect } from '../event/vocabulary.ts';
+import type { PinMode } from '../proxy/pins/pins.ts';
 import {
   EFFECTS_SCHEMA,
   EXPORTER_NAME,
@@ -11,6 +12,7 @@ import {
 } from './exporter-schema.ts';
 import { OAUTH_SCHEMA, type OAuthEntry } from './oauth-client.ts';
 import { IDENTITY_SCHEMA, type IdentityEntry } from './identity-schema.ts';
+import { PIN_SCHEMA, PINS_SCHEMA, type PinsEntry } from './pins.ts';
 
 const MAX_LISTEN_NAME = 64;
 
@@ -46,10 +48,12 @@ export const CONFIG_SCHEMA = {
           url: { type: 'string', minLength: 1 },
           headers: { type: 'object', additionalProperties: { type: 'string' } },
           oauth: OAUTH_SCHEMA,
+          pin: PIN_SCHEMA,
         },
       },
     },
     identity: IDENTITY_SCHEMA,
+    pins: PINS_SCHEMA,
     keys: {
       type: 'object',
       additionalProperties: false,
@@ -130,6 +134,7 @@ export interface ConfigFile {
   readonly policy: readonly string[];
   readonly servers: Readonly<Record<string, ServerEntry>>;
   readonly identity?: IdentityEntry;
+  readonly pins?: PinsEntry;
   readonly keys?: { readonly directory?: string };
   /** `otlp` is an OtlpEntry. */
   readonly exporters?: Readonly<Record<string, OtlpEntry | DirectEntry>>;
@@ -149,6 +154,7 @@ export interface ServerEntry {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly oauth?: OAuthEntry;
+  readonly pin?: PinMode;
 }
 
 export interface OtlpEntry {

@@ -22,6 +22,7 @@ const EXACT: ReadonlySet<EventKey> = new Set<EventKey>([
   'verdict.rule.id',
   'verdict.shadow.rule.id',
   'verdict.tool.digest',
+  'verdict.tool.pinned_digest',
   'mcp.session.id',
   'server.address',
   'client.address',

@@ -73,6 +73,7 @@ export const LIFECYCLE_STATES = [
   'streams_adopted',
   'audit_restored',
   'key_rotated',
+  'tool_changed',
   'doctor',
 ] as const;
 
@@ -144,16 +145,20 @@ export const KEYS = [
   { key: 'mcp.session.id', type: 'string', on: decision, meaning: 'Keyed digest of the session id, which is a credential in many servers.' },
   { key: 'jsonrpc.request.id', type: 'string', on: decision, meaning: 'The request’s id, as text.' },
   { key: 'gen_ai.operation.name', type: 'string', on: decision, meaning: 'execute_tool, on tools/call.' },
-  { key: 'gen_ai.tool.name', type: 'string', on: decision, bytesMax: TOOL_NAME_BYTES_MAX, meaning: 'The tool, as the upstream names it.' },
+  { key: 'gen_ai.tool.name', type: 'string', on: ['verdict.decision', 'verdict.lifecycle'], bytesMax: TOOL_NAME_BYTES_MAX, meaning: 'The tool, as the upstream names it.' },
   { key: 'gen_ai.prompt.name', type: 'string', on: decision, bytesMax: TOOL_NAME_BYTES_MAX, meaning: 'The prompt.' },
   { key: 'mcp.resource.uri', type: 'string', on: decision, meaning: 'The resource, without userinfo, query and fragment.' },
 
-  { key: 'verdict.server.name', type: 'string', on: decision, meaning: 'The upstream’s key in our configuration.' },
+  { key: 'verdict.server.name', type: 'string', on: ['verdict.decision', 'verdict.lifecycle'], meaning: 'The upstream’s key in our configuration.' },
   { key: 'server.address', type: 'string', on: decision, meaning: 'The upstream’s host.' },
   { key: 'server.port', type: 'int', on: decision, meaning: 'The upstream’s port.' },
   { key: 'network.transport', type: 'string', on: decision, values: ['tcp', 'pipe'], meaning: 'tcp for HTTP, pipe for stdio.' },
   { key: 'client.address', type: 'string', on: decision, meaning: 'The peer’s address.' },
-  { key: 'verdict.tool.digest', type: 'string', on: decision, meaning: 'sha256:HEX of the tool’s definition as last listed.' },
+  { key: 'verdict.tool.digest', type: 'string', on: ['verdict.decision', 'verdict.lifecycle'], meaning: 'sha256:HEX of the tool’s definition as last listed by the server.' },
+  { key: 'verdict.tool.pinned_digest', type: 'string', on: lifecycle, meaning: 'The same of the definition that tools.lock.json has; absent: it has no such tool.' },
+  { key: 'verdict.tool.difference', type: 'strings', on: lifecycle, meaning: 'How the definition differs from the pinned one: POINTER: OLD -> NEW.' },
+  { key: 'verdict.tool.pin', type: 'string', on: lifecycle, values: ['strict', 'warn'], meaning: 'strict: the tool is out of lists and its calls are denied; warn: it goes on.' },
+  { key: 'verdict.tool.suppressed', type: 'int', on: lifecycle, meaning: 'Changes of this server’s tools before, too many to be recorded one by one.' },
 
   { key: 'user.id', type: 'string', on: decision, meaning: 'Verified user.' },
   { key: 'user.roles', type: 'strings', on: decision, meaning: 'Verified roles.' },

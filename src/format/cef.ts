@@ -49,6 +49,7 @@ function encode({ body, content, origin }: FormattedRecord): string {
   if (eventName === 'verdict.decision') addDecision(attributes, event, extension);
   else if (eventName === 'verdict.outcome') addOutcome(event, extension);
   else if (eventName === 'verdict.approval') addApproval(event, extension);
+  else if (eventName === 'verdict.lifecycle') addLifecycle(event, extension);
   for (const slot of SLOTS.get(eventName) ?? []) addSlot(slot, event, extension);
   for (const slot of SLOTS_OF_ALL) addSlot(slot, event, extension);
   addText(extension, 'flexString1', bodyHash(body), 'recordHash');
@@ -135,6 +136,7 @@ const SLOTS: ReadonlyMap<string, readonly Slot[]> = new Map(
     'verdict.lifecycle': [
       { key: 'verdict.lifecycle.state', to: 'act', bytesMax: LIMIT.short },
       ...POLICY_SLOTS,
+      { key: 'verdict.server.name', to: 'destinationServiceName' },
     ],
     'verdict.gap': [{ key: 'verdict.gap.reason', to: 'reason' }],
   }),
@@ -255,6 +257,13 @@ function addApproval(event: Untold, extension: CefExtension): void {
   const approver = event.text('verdict.approval.approver.id');
   extension.add('suid', approver, TEXT);
   extension.add('suser', approver, TEXT);
+}
+
+/** A tool that is not as it is pinned; how, is said as a list in `mcpVerdictFields` too. */
+function addLifecycle(event: Untold, extension: CefExtension): void {
+  extension.add('request', requestUrl(event), TEXT);
+  const difference = event.peek('verdict.tool.difference');
+  if (typeof difference === 'object') extension.add('msg', difference.join('; '), TEXT);
 }
 
 const CATEGORIES: ReadonlyMap<string, string> = new Map(

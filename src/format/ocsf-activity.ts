@@ -52,6 +52,12 @@ function controlOf(event: Event): Control {
   return state === 'expired' ? CONTROLS.expired : CONTROLS.rejected;
 }
 
+/** What was done with a tool that is not as it is pinned. Somebody should look in either case. */
+export function pinControl({ 'verdict.tool.pin': mode }: Event): object {
+  const { statusId: _, severityId: __, ...control } = mode === 'strict' ? CONTROLS.denied : CONTROLS.observed;
+  return { ...control, is_alert: true };
+}
+
 /** What API Activity knows an activity for; all else is "other", by the method's name. */
 const ACTIVITIES: ReadonlyMap<string, readonly [id: number, name: string]> = new Map([
   ['resources/read', [2, 'Read']],

@@ -8,7 +8,7 @@
 import { bodyHash } from '../event/stamp.ts';
 import { SCOPE_NAME } from '../event/vocabulary.ts';
 import type { Scalar } from '../event/vocabulary.ts';
-import { approvalActivity, decisionActivity, outcomeActivity } from './ocsf-activity.ts';
+import { approvalActivity, decisionActivity, outcomeActivity, pinControl } from './ocsf-activity.ts';
 import { NS_PER_MS, policyOf, severityOf, STATUS } from './ocsf-parts.ts';
 import type { Part, Subject } from './ocsf-parts.ts';
 import type { Format, FormattedRecord, RecordOrigin } from './record.ts';
@@ -149,21 +149,35 @@ const LIFECYCLE_ACTIVITIES: ReadonlyMap<string, readonly [id: number, name: stri
   ['stop', [4, 'Stop']],
 ]);
 
-function lifecyclePart({ event, origin, severityNumber }: Subject): Part {
+/** States that tell of something that went wrong. */
+const FAILED_STATES: ReadonlySet<string> = new Set(['reload_failed', 'tool_changed']);
+
+function lifecyclePart({ event, attributes, origin, severityNumber }: Subject): Part {
   const state = event.text('verdict.lifecycle.state') ?? 'unknown';
   const [activityId, activityName] = LIFECYCLE_ACTIVITIES.get(state) ?? [99, state];
   const policy = policyOf(event, undefined);
+  const control = state === 'tool_changed' ? pinControl(attributes) : undefined;
   const { 'service.name': name = SCOPE_NAME, 'service.version': version } = origin.resource;
   return {
     classUid: 6002,
     activityId,
     activityName,
     severityId: severityOf(severityNumber),
-    statusId: state === 'reload_failed' ? 2 : 1,
+    statusId: FAILED_STATES.has(state) ? 2 : 1,
     statusCode: state,
-    profiles: policy === undefined ? [] : ['security_control'],
-    fields: { app: { name: String(name), vendor_name: SCOPE_NAME, version: textOf(version) }, policy },
+    detail: inSentence(attributes['verdict.tool.difference']),
+    profiles: policy === undefined && control === undefined ? [] : ['security_control'],
+    fields: {
+      ...control,
+      app: { name: String(name), vendor_name: SCOPE_NAME, version: textOf(version) },
+      policy,
+    },
   };
+}
+
+/** Said as a list in `unmapped` too: what a server writes can look like the end of a part. */
+function inSentence(parts: Scalar | undefined): string | undefined {
+  return typeof parts === 'object' && parts.length > 0 ? parts.join('; ') : undefined;
 }
 
 function gapPart({ event, severityNumber }: Subject): Part {

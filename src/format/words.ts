@@ -27,6 +27,7 @@ const LIFECYCLE: ReadonlyMap<string, string> = new Map(
     streams_adopted: 'Streams of records adopted',
     audit_restored: 'Recording again',
     key_rotated: 'Signing key rotated',
+    tool_changed: 'Tool not as it is pinned',
     doctor: 'Set-up examined',
   }),
 );

@@ -11,6 +11,8 @@ import type { Call, Glimpse } from './message/message.ts';
 export interface Decided {
   readonly verdict: Verdict;
   readonly argumentsLevel: ArgumentLevel;
+  /** Of the tool that is called, as last listed. */
+  readonly toolDigest?: string | undefined;
   readonly durationNs: number;
 }
 
@@ -20,6 +22,7 @@ export function decisionFields(message: Governable, origin: Origin, decided: Dec
     ...verdictFields(decided),
     ...originFields(origin, hmac),
     ...targetFields(message),
+    'verdict.tool.digest': decided.toolDigest,
     'jsonrpc.request.id': message.kind === 'request' ? message.id.text : undefined,
     ...describeArguments(call.args, { level: decided.argumentsLevel, bytes: call.argsBytes, hmac }),
     ...envelopeFields(call, origin),

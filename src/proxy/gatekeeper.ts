@@ -18,10 +18,14 @@ import type { Outcome, Refuse, Rejection, Ruling } from './gate.ts';
 import type { Catalogue } from './lists/catalogue.ts';
 import { createLists } from './lists/lists.ts';
 import { isRemoved, lookupMethod, type MethodRow } from './message/methods.ts';
+import { shown } from './message/strict-json.ts';
+import type { ToolPins } from './pins/pins.ts';
 
 export interface GateOptions {
   /** The policy in force now; read once per message. */
   readonly policy: () => Policy;
+  /** Whether tools are as they are pinned. */
+  readonly pins: Pick<ToolPins, 'standing'>;
   readonly recorder: Recorder;
   readonly tracing: Tracing;
   readonly metrics: Metrics;
@@ -104,6 +108,7 @@ function rowOf(message: Governable, direction: Direction): MethodRow | undefined
 interface Judged {
   readonly verdict: Verdict;
   readonly argumentsLevel: ArgumentLevel;
+  readonly toolDigest?: string | undefined;
 }
 
 function judge(options: GateOptions, passage: Passage, row: MethodRow | undefined): Judged {
@@ -117,7 +122,7 @@ function judge(options: GateOptions, passage: Passage, row: MethodRow | undefine
   if (row === undefined)
     return refused('method_unknown', errorText('method_unknown', { method: message.method }));
   const { call } = message;
-  return evaluate(
+  const judged = evaluate(
     policy,
     {
       identity: origin.identity,
@@ -133,6 +138,12 @@ function judge(options: GateOptions, passage: Passage, row: MethodRow | undefine
     },
     { now: options.now(), unmatched: row.class === 'protocol' ? 'allow' : 'deny' },
   );
+  if (call.tool === undefined) return judged;
+  const { digest: toolDigest, refusal } = options.pins.standing(origin.server.name, call.tool);
+  // What policy denies stays denied for policy's reason; what it allows, or has a person allow, is that no longer.
+  if (refusal === undefined || judged.verdict.effect === 'deny') return { ...judged, toolDigest };
+  const text = errorText(refusal, { server: origin.server.name, tool: shown(call.tool) });
+  return { ...judged, ...refused('tool_changed', text), argumentsLevel: judged.argumentsLevel, toolDigest };
 }
 
 const NO_ARGUMENTS: ReadonlyMap<string, Json> = new Map();

@@ -1,5 +1,6 @@
 /** Everything behind the doors: policy, pipeline, gate. */
 import { packageVersion, type Environment } from '../config.ts';
+import type { PinsConfig } from '../config/pins.ts';
 import type { SpoolConfig } from '../config/spool.ts';
 import { loadHmacKey } from '../event/keyring.ts';
 import type { Draft, Recorder } from '../event/recorder.ts';
@@ -13,6 +14,7 @@ import { createGate } from '../proxy/gatekeeper.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { createTracing } from '../telemetry/tracing.ts';
+import { openPins, readPinning } from './pins.ts';
 import { readPolicy } from './policy.ts';
 import { openRecords, type Farewell, type Records } from './records.ts';
 
@@ -24,6 +26,7 @@ export interface Watch {
 
 export interface CoreOptions {
   readonly policyFiles: readonly string[];
+  readonly pins: PinsConfig;
   readonly keysDirectory: string;
   readonly spool: SpoolConfig;
   /** undefined: the environment alone decides. */
@@ -48,6 +51,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   const { env, diagnostics, watch } = options;
   const version = packageVersion();
   const policy = readPolicy(options.policyFiles, options.cwd, diagnostics);
+  const pinning = readPinning(options.pins, options.cwd, diagnostics);
   const hmac = loadHmacKey({ directory: options.keysDirectory, env });
   const { resource, service } = createResource(env, { version, diagnostics });
   const telemetry = { env, resource, diagnostics, version };
@@ -55,8 +59,10 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   const metrics = createMetrics(telemetry);
   const records = await openRecords({ ...options, resource, service, metrics });
   const recorder = watch === undefined ? records : watched(records, watch);
+  const pins = openPins(() => pinning, { recorder, diagnostics });
   const gate = createGate({
     policy: () => policy,
+    pins,
     recorder,
     tracing,
     metrics,
@@ -69,7 +75,11 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     nowMs: Date.now,
     fullness: () => records.bytes() / options.spool.bytesMax,
   });
-  const floods = setInterval(() => guarded.flush(), FLOOD_INTERVAL_MS).unref();
+  const flush = (): void => {
+    guarded.flush();
+    pins.flush();
+  };
+  const floods = setInterval(flush, FLOOD_INTERVAL_MS).unref();
   const lifecycle = (state: LifecycleState, facts: Fields = {}): void => {
     const fields = { 'verdict.lifecycle.state': state, 'verdict.policy.digest': policy.digest, ...facts };
     recorder.emit({ name: 'verdict.lifecycle', severity: SEVERITY.info, fields });
@@ -83,6 +93,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
       gate.close();
       clearInterval(floods);
       guarded.flush();
+      pins.close();
       lifecycle('stop');
       const endMs = Date.now() + deadlineMs;
       const [farewell] = await Promise.all([records.stop(deadlineMs), tracing.shutdown(deadlineMs)]);

@@ -47,6 +47,7 @@ function silentGate(): Gate {
   const telemetry = { env: {}, resource: resourceFromAttributes({}), diagnostics };
   return createGate({
     policy: () => loaded.policy,
+    pins: { standing: () => ({ digest: undefined, refusal: undefined }) },
     recorder: { emit: () => '', recorded: () => Promise.resolve() },
     tracing: createTracing(telemetry),
     metrics: createMetrics(telemetry),

@@ -71,7 +71,8 @@ const TOKEN = `ghp_${'aB3'.repeat(12)}`;
 const EXACT = `
   log.record.uid verdict.time verdict.stream.id verdict.stream.previous_hash verdict.decision.uid
   verdict.policy.name verdict.policy.file verdict.policy.version verdict.policy.digest verdict.rule.id
-  verdict.shadow.rule.id verdict.tool.digest mcp.session.id server.address client.address gen_ai.operation.name
+  verdict.shadow.rule.id verdict.tool.digest verdict.tool.pinned_digest mcp.session.id server.address client.address
+  gen_ai.operation.name
   user.id user.roles gen_ai.agent.id gen_ai.agent.name verdict.identity.issuer verdict.identity.delegation
   verdict.approval.approver.id verdict.arguments.keys verdict.arguments.hmac verdict.arguments.redacted
   gen_ai.tool.call.arguments verdict.approval.id verdict.lifecycle.public_key verdict.lifecycle.adopted

@@ -138,6 +138,51 @@ describe('the gate', () => {
     );
   });
 
+  test('records the digest of the tool as last listed with each of its calls, allowed or not', async () => {
+    const { gate, scene } = openGate();
+    scene.standings.set('read', { digest: 'sha256:aa', refusal: undefined });
+    scene.standings.set('write', { digest: 'sha256:bb', refusal: 'tool_changed' });
+    for (const name of ['read', 'write', 'pay']) {
+      await gate.decide(message('tools/call', tool(name)), origin, 'to_upstream');
+    }
+    await gate.decide(message('resources/read', { uri: 'file:///x' }), origin, 'to_upstream');
+    assert.deepEqual(
+      scene.drafts.map(({ fields }) => fields['verdict.tool.digest']),
+      ['sha256:aa', 'sha256:bb', undefined, undefined],
+    );
+    // Policy denies it whatever its definition is, and says so.
+    assert.equal(scene.drafts[1]?.fields['verdict.decision.reason'], 'default');
+  });
+
+  for (const refusal of ['tool_changed', 'tool_unpinned'] as const) {
+    test(`denies a tool that is not as it is pinned (${refusal}), where policy allows it or has a person allow it`, async () => {
+      const { gate, scene } = openGate();
+      for (const name of ['quiet', 'pay']) {
+        scene.standings.set(name, { digest: 'sha256:cc', refusal });
+        const call = message('tools/call', tool(name, { amount: 11 }));
+        const { status, body } = answered(await gate.decide(call, origin, 'to_upstream'));
+        assert.equal(status, 200);
+        const text = String(body['result']?.['content']?.[0]?.['text']);
+        assert.match(text, new RegExp(`the tool ${name}|its tool ${name}`));
+        assert.match(text, /mcp-verdict tools lock/);
+        assert.equal(
+          body['result']?.['_meta']?.['io.github.mcp-verdict/decision']?.['reason'],
+          'tool_changed',
+        );
+      }
+      for (const { fields, severity } of scene.drafts) {
+        assert.equal(severity, 13);
+        assert.equal(fields['verdict.decision.effect'], 'deny');
+        assert.equal(fields['verdict.decision.reason'], 'tool_changed');
+        assert.equal(fields['verdict.tool.digest'], 'sha256:cc');
+        assert.equal(fields['verdict.rule.id'], undefined);
+      }
+      // How much of the arguments a rule wants recorded holds all the same.
+      assert.equal(scene.drafts[0]?.fields['verdict.arguments.keys'], undefined);
+      assert.deepEqual(scene.drafts[1]?.fields['verdict.arguments.keys'], ['amount']);
+    });
+  }
+
   test('records the first outcome of a call, once, in the trace of its decision', async () => {
     const { gate, scene } = openGate();
     const ruling = await gate.decide(message('tools/call', tool('read')), origin, 'to_upstream');

@@ -12,6 +12,7 @@ import {
   type RequestMessage,
 } from '../../src/proxy/message/message.ts';
 import { stderrDiagnostics } from '../../src/telemetry/diagnostics.ts';
+import type { ToolStanding } from '../../src/proxy/pins/pins.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { createTracing } from '../../src/telemetry/tracing.ts';
 
@@ -33,6 +34,8 @@ export interface Scene {
   readonly said: string[];
   /** Protocol versions that metrics were given. */
   readonly versions: (string | undefined)[];
+  /** What pins say of a tool. */
+  readonly standings: Map<string, ToolStanding>;
   /** What `recorded` does, per uid. */
   recorded: (uid: string) => Promise<void>;
 }
@@ -59,7 +62,13 @@ const silentMetrics: Metrics = {
 };
 
 export function openGate(onAuditFailure: 'deny' | 'allow' = 'deny', policy = POLICY) {
-  const scene: Scene = { drafts: [], said: [], versions: [], recorded: () => Promise.resolve() };
+  const scene: Scene = {
+    drafts: [],
+    said: [],
+    versions: [],
+    standings: new Map(),
+    recorded: () => Promise.resolve(),
+  };
   const recorder: Recorder = {
     emit: (draft) => `uid-${scene.drafts.push(draft)}`,
     recorded: (uid) => scene.recorded(uid),
@@ -69,6 +78,7 @@ export function openGate(onAuditFailure: 'deny' | 'allow' = 'deny', policy = POL
   const diagnostics = stderrDiagnostics('debug', (line) => void scene.said.push(line));
   const gate = createGate({
     policy: () => loaded.policy,
+    pins: { standing: (_, tool) => scene.standings.get(tool) ?? { digest: undefined, refusal: undefined } },
     recorder,
     tracing: createTracing({ env: {}, resource: resourceFromAttributes({}), diagnostics }),
     metrics: {

@@ -260,7 +260,7 @@ class Reader {
     }
     this.#at = at + 1;
     const value = unescaped(this.#text.slice(start, this.#at));
-    if (value === undefined) throw invalid(`bad escape in the string at offset ${start}`);
+    if (value === undefined) throw invalid(`bad escape in the string at offset ${start}`, start);
     return value;
   }
 
@@ -288,12 +288,17 @@ class Reader {
   }
 
   #unexpected(at: number): VerdictError {
-    return invalid(at < this.#text.length ? `unexpected character at offset ${at}` : 'it ends too early');
+    const offset = Math.min(at, this.#text.length);
+    return invalid(
+      at < this.#text.length ? `unexpected character at offset ${at}` : 'it ends too early',
+      offset,
+    );
   }
 }
 
-function invalid(detail: string): VerdictError {
-  return new VerdictError('parse_json', { detail });
+/** @param offset where it stands in the text, in UTF-16 units, for whoever tells a line of it */
+function invalid(detail: string, offset = 0): VerdictError {
+  return new VerdictError('parse_json', { detail, offset });
 }
 
 function duplicate(key: string): VerdictError {

@@ -6,6 +6,7 @@ import { VerdictError } from '../../errors.ts';
 import { HMAC_KEY_ENV, HMAC_KEY_FILE, loadHmacKey } from '../../event/keyring.ts';
 import { loadSigningKey, SIGNING_KEY_ENV, SIGNING_KEY_FILE } from '../../event/signing.ts';
 import { readCallers } from '../callers.ts';
+import { readPinning } from '../pins.ts';
 import { readPolicy } from '../policy.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
 import type { Check, Finding } from './finding.ts';
@@ -19,7 +20,7 @@ export interface FileOptions {
 }
 
 export function findFiles(options: FileOptions): Finding[] {
-  return [...findPolicy(options), ...findCallers(options), ...findKeys(options)];
+  return [...findPolicy(options), ...findPins(options), ...findCallers(options), ...findKeys(options)];
 }
 
 /** What somebody else than the owner may do with a file. */
@@ -36,6 +37,19 @@ function findPolicy({ setup: { policyFiles }, cwd }: FileOptions): Finding[] {
       ...policyFiles.flatMap((file) =>
         writable('policy', file, cwd, 'whoever can write it decides what is allowed'),
       ),
+    ];
+  });
+}
+
+function findPins({ setup: { pins }, cwd }: FileOptions): Finding[] {
+  if ([...pins.modes.values()].every((mode) => mode === 'off')) return [];
+  return asStart('pins', (diagnostics) => {
+    const { lock } = readPinning(pins, cwd, diagnostics);
+    const count = [...lock.values()].reduce((sum, tools) => sum + tools.size, 0);
+    const found = `${countText(count, 'pinned tool')} of ${countText(lock.size, 'server')}`;
+    return [
+      { check: 'pins', subject: shown(pins.file, cwd), level: 'ok', found, facts: { tools: count } },
+      ...writable('pins', pins.file, cwd, 'whoever can write it decides which tools models are shown'),
     ];
   });
 }

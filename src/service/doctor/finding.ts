@@ -3,6 +3,7 @@
 export const CHECKS = [
   'config',
   'policy',
+  'pins',
   'keys',
   'listen',
   'spool',

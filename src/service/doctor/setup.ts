@@ -1,6 +1,7 @@
 /** What is examined: the set-up of `serve` from its file, or that of `wrap` from its command line. */
 import type { Environment, ServeConfig } from '../../config.ts';
 import type { OAuthClient } from '../../config/oauth-client.ts';
+import type { PinsConfig } from '../../config/pins.ts';
 import type { SpoolConfig } from '../../config/spool.ts';
 import type { ExporterPlan } from '../../export/delivery-message.ts';
 
@@ -33,6 +34,7 @@ export interface Setup {
   /** undefined for `wrap`, which has none. */
   readonly config: ServeConfig | undefined;
   readonly policyFiles: readonly string[];
+  readonly pins: PinsConfig;
   readonly keysDirectory: string;
   readonly spool: SpoolConfig;
   /** undefined: the environment alone decides. */

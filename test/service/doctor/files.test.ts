@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { loadHmacKey } from '../../../src/event/keyring.ts';
 import { loadSigningKey } from '../../../src/event/signing.ts';
+import { lockText } from '../../../src/proxy/pins/lock.ts';
 import { findFiles } from '../../../src/service/doctor/files.ts';
 import type { Setup } from '../../../src/service/doctor/setup.ts';
+import { lockOf, pinned } from '../../proxy/pins/definitions.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-files-'));
 after(() => rmSync(root, { recursive: true }));
@@ -30,6 +32,7 @@ function setup(changes: Partial<Setup> = {}) {
       setup: {
         config: undefined,
         policyFiles: [join(cwd, 'policy.yaml')],
+        pins: { file: join(cwd, 'tools.lock.json'), modes: new Map() },
         keysDirectory,
         spool: { durability: 'sync', directory: join(cwd, 'spool'), bytesMax: 1, keepMs: 1 },
         exporters: undefined,
@@ -48,6 +51,27 @@ function setup(changes: Partial<Setup> = {}) {
 }
 
 describe('the files of a set-up', () => {
+  test('tell how many tools are pinned, that their file is missing, and who else can write it', () => {
+    const pins = (cwd: string) => ({
+      file: join(cwd, 'tools.lock.json'),
+      modes: new Map([['files', 'strict']] as const),
+    });
+    const { cwd } = setup();
+    const { found } = setup({ pins: pins(cwd) });
+    assert.match(
+      found()[1] ?? '',
+      /^fail pins -: .*tools\.lock\.json cannot be read: there is no such file\. 3$/,
+    );
+    writeFileSync(join(cwd, 'tools.lock.json'), lockText(lockOf(pinned())));
+    chmodSync(join(cwd, 'tools.lock.json'), 0o666);
+    const [, ok = '', open = ''] = found();
+    assert.match(ok, /^ok pins .*tools\.lock\.json: 1 pinned tool of 1 server /);
+    assert.match(
+      open,
+      /^warn pins .*tools\.lock\.json: others than its owner may write it, and whoever can write it/,
+    );
+  });
+
   test('that are good say what is in them, and none is made that is missing', () => {
     const { found, keysDirectory } = setup();
     assert.deepEqual(found(), [
