@@ -13,7 +13,7 @@ import { runCli } from '../support/cli.ts';
 import { createService, startCallers, startUpstream } from '../support/crash-scene.ts';
 import { announcedKeys, assertAccounted, readDelivered, type DeliveredLog } from '../support/delivered.ts';
 import { eventually } from '../support/eventually.ts';
-import { killAgainAndAgain } from '../support/kill-cycles.ts';
+import { killAgainAndAgain, TWICE_FROM_CYCLES } from '../support/kill-cycles.ts';
 import { startLineReceiver } from '../support/line-receiver.ts';
 import { seededRandom } from '../support/simulated-files.ts';
 
@@ -94,7 +94,8 @@ test(
       const verified = await runCli(['records', 'verify', ...files, '--key', key]);
       assert.equal(verified.code, 0, `${name}: ${verified.stdout}${verified.stderr}`);
     }
-    assert.ok(duplicates > 0, 'nothing came twice: no kill fell between delivery and its note');
+    if (CYCLES >= TWICE_FROM_CYCLES)
+      assert.ok(duplicates > 0, 'nothing came twice: no kill fell between delivery and its note');
     assert.ok(
       logFiles(directory).some((name) => name.endsWith('.gz')),
       'nothing was rotated',

@@ -10,7 +10,7 @@ import { runCli } from '../support/cli.ts';
 import { eventually, startCollector } from '../support/collector.ts';
 import { createService, startCallers, startUpstream } from '../support/crash-scene.ts';
 import { announcedKeys, assertAccounted, readDelivered } from '../support/delivered.ts';
-import { killAgainAndAgain } from '../support/kill-cycles.ts';
+import { killAgainAndAgain, TWICE_FROM_CYCLES } from '../support/kill-cycles.ts';
 import { seededRandom } from '../support/simulated-files.ts';
 
 /** The long lane sets MCP_VERDICT_CRASH_CYCLES=2000. */
@@ -82,7 +82,8 @@ test(
     );
     assertAccounted(delivered, reached);
     assert.ok(reached.size > CYCLES, 'calls were made');
-    assert.ok(delivered.duplicates > 0, 'nothing came twice: no kill fell between delivery and its note');
+    if (CYCLES >= TWICE_FROM_CYCLES)
+      assert.ok(delivered.duplicates > 0, 'nothing came twice: no kill fell between delivery and its note');
     assert.ok(restarts > 0);
     const keys = announcedKeys(delivered);
     assert.equal(keys.length, 1, 'one signing key over all starts');

@@ -9,6 +9,12 @@ const LIFE_MS_MAX = 500;
 const EVERY = 4;
 const LOOK_MS = 2;
 
+/**
+ * From so many cycles on something must have come twice, else no kill fell between a delivery and its note. On a busy
+ * machine that window, of about a millisecond, can be missed in sixty.
+ */
+export const TWICE_FROM_CYCLES = 500;
+
 export interface KillCycles {
   readonly cycles: number;
   readonly random: Random;
