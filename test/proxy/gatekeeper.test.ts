@@ -266,6 +266,25 @@ describe('the gate', () => {
     assert.equal(scene.drafts[1]?.fields['verdict.decision.reason'], 'method_unknown');
   });
 
+  test('says what it has let through, so that the answer to a list can be shown as policy has it', async () => {
+    const { gate } = openGate();
+    const ruling = await gate.decide(
+      message('tools/list'),
+      { ...origin, protocolVersion: '2025-11-25' },
+      'to_upstream',
+    );
+    assert.ok(ruling.forward);
+    assert.deepEqual(ruling.asked, { method: 'tools/list', protocolVersion: '2025-11-25' });
+    const list = Buffer.from(
+      '{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"write"},{"name":"read"}]}}',
+    );
+    const shown = gate.show(list, ruling.asked, origin);
+    assert.ok(shown.ok);
+    assert.match(Buffer.from(shown.bytes).toString(), /"tools":\[\{"name":"read"\}\]/);
+    const note = await gate.decide(message('notifications/initialized', {}, null), origin, 'to_upstream');
+    assert.ok(note.forward && note.asked === undefined);
+  });
+
   test('records a rejection without waiting, with what is known of its origin', () => {
     const { gate, scene } = openGate();
     scene.recorded = () => Promise.reject(new Error('must not be asked'));

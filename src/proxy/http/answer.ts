@@ -1,5 +1,5 @@
 /** An upstream's answer that is one JSON body, on its way to the client. */
-import { readAnswer } from '../message/answer-reader.ts';
+import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import type { Outcome, Rejection } from '../gate.ts';
 import { readBody } from './body.ts';
 import { fail, type Exchange, type Relay } from './exchange.ts';
@@ -22,7 +22,7 @@ export async function relayBody(relay: Relay, exchange: Exchange, response: Upst
     fail(relay, exchange, { code: 'upstream_broken', detail, errorType, httpStatus });
     return;
   }
-  const judged = judgeBody(exchange, body.bytes, response);
+  const judged = judgeBody(relay, exchange, body.bytes, response);
   if (!judged.ok) {
     const { code, details, message } = judged;
     const { origin } = exchange;
@@ -51,10 +51,9 @@ type Judged =
   | { readonly ok: true; readonly outcome: Outcome; readonly bytes: Uint8Array }
   | ({ readonly ok: false } & Pick<Rejection, 'code' | 'details' | 'message'>);
 
-/** Whether a body may go to the client, and what it says of the call. */
-function judgeBody({ message }: Exchange, bytes: Uint8Array, response: UpstreamAnswer): Judged {
-  const status = statusOf(response);
-  const failed: Outcome = { status: 'transport_error', errorType: String(status) };
+/** Whether a body may go to the client, in which form, and what it says of the call. */
+function judgeBody(relay: Relay, exchange: Exchange, bytes: Uint8Array, response: UpstreamAnswer): Judged {
+  const failed: Outcome = { status: 'transport_error', errorType: String(statusOf(response)) };
   if (bytes.length === 0) {
     return { ok: true, bytes, outcome: isSuccess(response) ? { ...failed, errorType: 'no_answer' } : failed };
   }
@@ -67,11 +66,26 @@ function judgeBody({ message }: Exchange, bytes: Uint8Array, response: UpstreamA
     // Error pages pass: clients take no message from them.
     if (!isSuccess(response)) return { ok: true, bytes, outcome: failed };
     // Nobody waits for a body here, so what cannot be read is left out.
-    if (message?.kind !== 'request') return { ok: true, bytes: new Uint8Array(), outcome: failed };
+    if (exchange.message?.kind !== 'request') return { ok: true, bytes: new Uint8Array(), outcome: failed };
     return { ok: false, code: answer.code, details: answer.details, message: answer.message };
   }
-  if (!isSuccess(response) && answer.outcome.status !== 'rpc_error')
-    return { ok: true, bytes, outcome: failed };
-  const ours = message?.kind === 'request' && (answer.id === null || answer.id.json === message.id.json);
-  return { ok: true, bytes, outcome: ours ? answer.outcome : { ...failed, errorType: 'id_mismatch' } };
+  return judgeResponse(relay, exchange, { bytes, answer, failed: isSuccess(response) ? undefined : failed });
+}
+
+interface Response {
+  readonly bytes: Uint8Array;
+  readonly answer: ReadAnswer & { readonly kind: 'response' };
+  /** What an HTTP status that is no success says of the call. */
+  readonly failed: Outcome | undefined;
+}
+
+function judgeResponse({ gate }: Relay, exchange: Exchange, { bytes, answer, failed }: Response): Judged {
+  const { origin, ruling } = exchange;
+  const request = exchange.message?.kind === 'request' ? exchange.message : undefined;
+  const ours = request !== undefined && (answer.id === null || answer.id.json === request.id.json);
+  const shown = gate.show(bytes, ours ? ruling?.asked : undefined, origin);
+  if (!shown.ok) return { ...shown, message: request };
+  if (failed !== undefined && answer.outcome.status !== 'rpc_error') return { ...shown, outcome: failed };
+  const foreign: Outcome = { status: 'transport_error', errorType: 'id_mismatch' };
+  return { ...shown, outcome: ours ? answer.outcome : foreign };
 }

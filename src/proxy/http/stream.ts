@@ -102,8 +102,7 @@ async function judgeEvent(stream: Stream, event: SseEvent): Promise<Uint8Array |
   if (read.kind === 'message') {
     return (await judgeMessage(stream, read.message)) ? frameEvent(event) : hole(event);
   }
-  settleResponse(stream, read, data.length);
-  return frameEvent(event);
+  return judgeResponse(stream, event, read, data);
 }
 
 /** Records an event that is not passed on. */
@@ -119,15 +118,24 @@ function drop(
 }
 
 function dropAmbiguous(stream: Stream, event: SseEvent, read: Read): Uint8Array | undefined {
-  const message = read.kind === 'message' ? read.message : undefined;
-  const left = drop(stream, event, { code: 'event_ambiguous', details: {}, message });
-  if (read.kind === 'message' || !answersOurs(stream, read.id)) return left;
-  // Somebody waits for this one, and no other will come.
-  const { exchange, httpStatus, origin } = stream;
-  stream.answered = true;
-  exchange.ruling?.settle({ status: 'transport_error', errorType: 'event_ambiguous', httpStatus });
-  const details = { server: origin.server.name, detail: errorText('event_ambiguous') };
-  const data = Buffer.from(errorAnswer(read.id, 'upstream_broken', details)).toString();
+  const refusal = { code: 'event_ambiguous', details: {} } as const;
+  if (read.kind === 'message') return drop(stream, event, { ...refusal, message: read.message });
+  return dropResponse(stream, event, { id: read.id, ruling: takeRuling(stream, read.id) }, refusal);
+}
+
+/** Leaves out a response. Whoever waits for it is told, since no other will come. */
+function dropResponse(
+  stream: Stream,
+  event: SseEvent,
+  { id, ruling }: Answered,
+  { code, details }: Pick<Rejection, 'code' | 'details'>,
+): Uint8Array | undefined {
+  const left = drop(stream, event, { code, details });
+  if (ruling === undefined) return left;
+  const { httpStatus, origin } = stream;
+  ruling.settle({ status: 'transport_error', errorType: code, httpStatus });
+  const told = { server: origin.server.name, detail: errorText(code, details) };
+  const data = Buffer.from(errorAnswer(id, 'upstream_broken', told)).toString();
   return frameEvent({ ...event, data });
 }
 
@@ -138,22 +146,37 @@ function hole({ id, retry, ended }: SseEvent): Uint8Array | undefined {
 
 type Read = Exclude<ReadAnswer, { kind: 'refused' }>;
 
-/** Whether an id is that of the request that the stream answers. */
-function answersOurs({ exchange: { message } }: Stream, id: Id | null): boolean {
-  return message?.kind === 'request' && message.id.json === id?.json;
+/** A response, and the request that it answers. */
+interface Answered {
+  readonly id: Id | null;
+  /** undefined where nobody knows of one. */
+  readonly ruling: Forward | undefined;
 }
 
-function settleResponse(stream: Stream, read: ReadAnswer & { kind: 'response' }, size: number): void {
-  const { exchange, relay, httpStatus } = stream;
-  if (read.id === null) return;
-  const outcome = { ...read.outcome, size, httpStatus };
-  if (answersOurs(stream, read.id)) {
-    stream.answered = true;
-    exchange.ruling?.settle(outcome);
-    return;
+/** What the gate said of the request with that id: the one that the stream answers, or one whose own stream has ended. */
+function takeRuling(stream: Stream, id: Id | null): Forward | undefined {
+  const { exchange, relay } = stream;
+  if (id === null) return undefined;
+  if (exchange.message?.kind !== 'request' || exchange.message.id.json !== id.json) {
+    return relay.pending.take(keyOf(stream, 'to_upstream', id));
   }
-  // A resumed stream brings the answer to a call whose own stream has ended.
-  relay.pending.take(keyOf(stream, 'to_upstream', read.id))?.settle(outcome);
+  stream.answered = true;
+  return exchange.ruling;
+}
+
+function judgeResponse(
+  stream: Stream,
+  event: SseEvent,
+  { id, outcome }: ReadAnswer & { kind: 'response' },
+  data: Uint8Array,
+): Uint8Array | undefined {
+  const { relay, origin, httpStatus } = stream;
+  const ruling = takeRuling(stream, id);
+  const shown = relay.gate.show(data, ruling?.asked, origin);
+  if (!shown.ok) return dropResponse(stream, event, { id, ruling }, shown);
+  ruling?.settle({ ...outcome, size: data.length, httpStatus });
+  if (shown.bytes === data) return frameEvent(event);
+  return frameEvent({ ...event, data: Buffer.from(shown.bytes).toString() });
 }
 
 /** Has a server's own request or notification decided. @returns whether the client may see it */

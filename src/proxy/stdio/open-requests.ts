@@ -2,7 +2,7 @@
  * The requests of one direction that have no answer yet. An answer is matched by its id, so an id may be open only
  * once at a time (MCP, base protocol: a requestor never uses an id again within a session).
  */
-import type { Forward, Outcome } from '../gate.ts';
+import type { Asked, Forward, Outcome } from '../gate.ts';
 import { type Limit, limitOf } from '../limit.ts';
 import type { Id } from '../message/message.ts';
 
@@ -48,6 +48,11 @@ export class OpenRequests {
     const request = this.#byId.get(idJson);
     if (request === undefined) return undefined;
     return request.forward === undefined ? 'deciding' : 'passed';
+  }
+
+  /** What a request was that has been let through. */
+  askedOf(idJson: string): Asked | undefined {
+    return this.#byId.get(idJson)?.forward?.asked;
   }
 
   /** Ends a request, with its outcome where it was let through. @returns false where it is not open */

@@ -1,11 +1,13 @@
 /** What happens to each line of the upstream. */
+import { errorText } from '../../errors.ts';
 import type { Outcome } from '../gate.ts';
 import { agreedVersion } from '../message/agreed-version.ts';
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import type { Id } from '../message/message.ts';
-import { pass, reject, STRAY_RETURN, type Connection } from './connection.ts';
+import { broken, originOf, pass, reject, STRAY_RETURN, type Connection, type Refusal } from './connection.ts';
 import { govern } from './govern.ts';
 import { hasStrayReturn, type Line } from './line-splitter.ts';
+import { frame } from './line-stream.ts';
 import { excerpt, isNoise } from './noise.ts';
 import type { Seen } from './peer.ts';
 
@@ -47,6 +49,12 @@ function upstreamResponse(
     return;
   }
   const content = framed.subarray(0, -1);
+  const asked = id === null ? undefined : up.requests.askedOf(id.json);
+  const shown = connection.gate.show(content, asked, originOf(connection));
+  if (!shown.ok) {
+    dropResponse(connection, id, shown);
+    return;
+  }
   if (id !== null) {
     if (id.json === connection.initializing) {
       connection.initializing = undefined;
@@ -54,5 +62,19 @@ function upstreamResponse(
     }
     up.requests.close(id.json, { ...outcome, size: content.length });
   }
-  pass(down, framed);
+  pass(down, shown.bytes === content ? framed : frame(shown.bytes));
+}
+
+/** Leaves out a response. Where the client waits for it, it is told, since no other will come. */
+function dropResponse(
+  connection: Connection,
+  id: Id | null,
+  { code, details }: Pick<Refusal, 'code' | 'details'>,
+): void {
+  const { up, down, throttle } = connection;
+  const why = errorText(code, details);
+  throttle.say('error', code, `dropped an answer of the server: ${why}`);
+  reject(connection, down, { code, details, id: null });
+  if (id === null || !up.requests.close(id.json, { status: 'transport_error', errorType: code })) return;
+  pass(down, frame(broken(connection, id, why)));
 }
