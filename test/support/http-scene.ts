@@ -1,7 +1,7 @@
 /** A door on loopback with a scripted gate before it and a scripted upstream behind it. */
 import { once } from 'node:events';
 import * as http from 'node:http';
-import { connect, type AddressInfo, type Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { errorRow } from '../../src/errors.ts';
 import { ANONYMOUS } from '../../src/identity/identity.ts';
@@ -15,7 +15,10 @@ import {
   type HttpDoorOptions,
 } from '../../src/proxy/http/door.ts';
 import type { UpstreamTokens } from '../../src/proxy/http/upstream-token.ts';
+import { type Handler, type Received, startUpstream } from './scripted-upstream.ts';
 import { within } from './within.ts';
+
+export type { Received } from './scripted-upstream.ts';
 
 export interface Settled extends Outcome {
   readonly method: string;
@@ -93,19 +96,6 @@ export function scriptedGate(
   };
 }
 
-export interface Received {
-  readonly method: string;
-  readonly url: string;
-  readonly headers: http.IncomingHttpHeaders;
-  readonly body: Buffer;
-}
-
-type Handler = (
-  request: http.IncomingMessage,
-  response: http.ServerResponse,
-  received: Received,
-) => void | Promise<void>;
-
 export interface Scene {
   readonly gate: ScriptedGate;
   readonly door: HttpDoor;
@@ -138,25 +128,11 @@ export async function scene(t: TestContext, options: SceneOptions = {}): Promise
 }
 
 async function openScene(options: SceneOptions): Promise<Scene> {
-  const received: Received[] = [];
   const warnings: string[] = [];
-  const handler = options.upstream ?? answerEmpty;
-  const upstream = http.createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => chunks.push(chunk));
-    request.on('error', () => {});
-    request.on('end', () => {
-      const { method = '', url = '', headers } = request;
-      const one = { method, url, headers, body: Buffer.concat(chunks) };
-      received.push(one);
-      void handler(request, response, one);
-    });
-  });
-  upstream.listen(0, '127.0.0.1');
-  await once(upstream, 'listening');
-  const own = new URL(`http://127.0.0.1:${(upstream.address() as AddressInfo).port}/up/mcp?tenant=1`);
+  const upstream = await startUpstream(options.upstream ?? answerEmpty);
+  const { received } = upstream;
   const gate = options.gate ?? scriptedGate();
-  const url = options.upstreamUrl ?? own;
+  const url = options.upstreamUrl ?? upstream.url;
   const headers = options.upstreamHeaders ?? {};
   let settings: DoorSettings = {
     authenticate: () => ({ ok: true, identity: ANONYMOUS }),
@@ -178,7 +154,6 @@ async function openScene(options: SceneOptions): Promise<Scene> {
   const { port } = await door.listen();
   const close = async (): Promise<void> => {
     await door.close(0);
-    upstream.closeAllConnections();
     upstream.close();
   };
   const change: Scene['change'] = (changed) => {

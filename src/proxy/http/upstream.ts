@@ -131,10 +131,17 @@ function send(
       const outgoing = (secure ? https : http).request(options);
       // The option of that name would do the same, at a cost that shows on each call: it watches for the end of the
       // request to stop listening, and this signal ends with the request.
-      signal.addEventListener('abort', () => outgoing.destroy(abortError(signal)), { once: true });
+      let answer: http.IncomingMessage | undefined;
+      // Of a request whose answer has come whole, and has not been read, the connection would be given back to the
+      // agent and then fail, with nobody there any more to hear of it.
+      const abort = (): void => void (answer ?? outgoing).destroy(abortError(signal));
+      signal.addEventListener('abort', abort, { once: true });
       // Stays for good: after the answer has begun, a broken connection is reported there and here.
       outgoing.on('error', failed);
-      outgoing.on('response', (response) => resolve({ ok: true, response }));
+      outgoing.on('response', (response) => {
+        answer = response;
+        resolve({ ok: true, response });
+      });
       // Nothing was asked for that an upstream could switch to.
       outgoing.on('upgrade', (_, socket) => {
         socket.destroy();

@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
 import { test, type TestContext } from 'node:test';
+import { ANONYMOUS } from '../../../src/identity/identity.ts';
+import { createUpstreamClient, type UpstreamAnswer } from '../../../src/proxy/http/upstream.ts';
 import { callTool, scene, scriptedGate, send } from '../../support/http-scene.ts';
+import { type ScriptedUpstream, startUpstream } from '../../support/scripted-upstream.ts';
 import { within } from '../../support/within.ts';
 
 const RESULT = '{"jsonrpc":"2.0","id":1,"result":{}}';
@@ -47,6 +50,42 @@ for (const type of ['application/json; charset=utf-7', 'application/json, text/h
     const answer = await send(port, { body: callTool(1) });
     assert.deepEqual([answer.headers['content-type'], answer.body.toString()], ['application/json', RESULT]);
   });
+}
+
+test('a request that is given up when its answer has come and has not been read harms nobody', async (t) => {
+  const upstream = await startUpstream((_, response) => void response.end(RESULT));
+  t.after(() => upstream.close());
+  const client = createUpstreamClient({ connectTimeoutMs: 1_000 });
+  t.after(() => client.close());
+  const given = new AbortController();
+  const { url } = upstream;
+  const sent = await client.send({
+    upstream: { kind: 'http', name: 'files', url, headers: {} },
+    method: 'POST',
+    headers: {},
+    body: Buffer.from('{}'),
+    origin: { server: { name: 'files' }, transport: 'tcp', identity: ANONYMOUS, claimed: {} },
+    signal: given.signal,
+  });
+  assert.ok(sent.ok);
+  const { response } = sent;
+  await within('a whole answer', whole(response));
+  // Whoever is reading hears of it, or not. That the process lives is what is tested.
+  const read = (async () => {
+    for await (const _ of response) given.abort();
+  })();
+  await read.catch(() => undefined);
+  await within('the end of the connection', gone(upstream));
+});
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+async function whole(response: UpstreamAnswer): Promise<void> {
+  while (!('complete' in response && response.complete === true)) await turn();
+}
+
+async function gone({ connections }: ScriptedUpstream): Promise<void> {
+  while ((await connections()) > 0) await turn();
 }
 
 /** Where Python's `str.splitlines` ends a line; the standard knows the first two only. */
