@@ -19,6 +19,7 @@ import { tlsOf, type TlsPart } from './config/tls.ts';
 import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
 import type { JwtIssuer } from './identity/jwt.ts';
+import type { DenialStyle } from './policy/verdict.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -47,6 +48,8 @@ export interface ServeConfig extends TlsPart {
   /** undefined where the file names none: the environment alone decides. */
   readonly exporters: readonly ExporterPlan[] | undefined;
   readonly spool: SpoolConfig;
+  /** How denials are told whose rule does not say. */
+  readonly denials: DenialStyle;
   readonly onAuditFailure: 'deny' | 'allow';
   /** Where /healthz and /readyz are served; undefined: nowhere. */
   readonly admin: { readonly host: string; readonly port: number } | undefined;
@@ -138,6 +141,7 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     shutdownTimeoutMs: shutdownTimeoutOf(raw, fault),
     exporters: exportersOf(raw, { base, env, fault }),
     spool: spoolOf(raw, { base, env, fault }),
+    denials: raw.denials ?? 'explained',
     onAuditFailure: raw.on_audit_failure ?? 'deny',
     admin: adminOf(raw, fault),
   });

@@ -86,6 +86,15 @@ export const ERRORS = {
   tool_unpinned: {
     text: 'Nobody has reviewed the tool {tool} of the server {server}: it is not in tools.lock.json. A person must look at it (mcp-verdict tools check) and pin it (mcp-verdict tools lock).',
   },
+  // The same in style hidden: the codes and words of a server that has no such thing (MCP 2025-11-25 and 2026-07-28,
+  // error handling of tools, prompts and resources; where the revisions leave the words open, the TypeScript SDK's).
+  hidden_tool: { text: 'Tool {name} not found', http: 200, rpc: -32602 },
+  hidden_prompt: { text: 'Prompt {name} not found', http: 200, rpc: -32602 },
+  hidden_resource: { text: 'Resource not found: {uri}', http: 200, rpc: -32602 },
+  hidden_resource_legacy: { text: 'Resource not found', http: 200, rpc: -32002 },
+  hidden_template: { text: 'Resource template {uri} not found', http: 200, rpc: -32602 },
+  hidden_method: { text: 'Method not found', http: 200, rpc: -32601 },
+  hidden_stream: { text: 'Method not allowed.', http: 405, rpc: -32000 },
   audit_unavailable: {
     text: 'The decision could not be recorded, so the call was not made.',
     http: 200,

@@ -49,6 +49,12 @@ describe('verdict.yaml', () => {
     assert.deepEqual(config.servers.get('a')?.headers, { 'x-token': 'Bearer t' });
   });
 
+  test('explains denials unless they are to be hidden', () => {
+    assert.equal(load(GOOD).denials, 'explained');
+    assert.equal(load(`${GOOD}denials: hidden\n`).denials, 'hidden');
+    assert.deepEqual(faults(`${GOOD}denials: none\n`), ['5:10 must be one of explained, hidden']);
+  });
+
   test('pins no tools by default, and strictly once it names pins; a server may have a mode of its own', () => {
     const pinsOf = (text: string) => {
       const { file, modes } = load(text).pins;

@@ -25,6 +25,7 @@ by the policy before it goes on.
   --pin MODE            what becomes of a tool that is not as it is pinned (see tools --help): strict, warn or off;
                         default: strict where there is a --lock, else off
   --lock FILE           where tools are pinned (default: tools.lock.json)
+  --hide-denied         what policy denies is answered as if there were no such thing
   --keys-directory DIR  where the keys for argument digests and checkpoints are kept
   --log-level LEVEL     none, error, warn (default), info or debug; on stderr (also OTEL_LOG_LEVEL)
 
@@ -59,6 +60,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       durability: { type: 'string', default: 'sync' },
       pin: { type: 'string' },
       lock: { type: 'string' },
+      'hide-denied': { type: 'boolean', default: false },
       'log-level': { type: 'string' },
     },
   });
@@ -71,6 +73,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     spool: spoolOfWrap(values, io),
     pins: pinsOfWrap(values, io),
     exporters: undefined,
+    denials: values['hide-denied'] ? 'hidden' : 'explained',
     onAuditFailure: 'deny',
     env: io.env,
     cwd: io.cwd,

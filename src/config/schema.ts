@@ -1,6 +1,7 @@
 /** The form of verdict.yaml, as JSON Schema and as a type. Unknown keys are refused everywhere. */
 
 import type { Effect } from '../event/vocabulary.ts';
+import { DENIAL_STYLES, type DenialStyle } from '../policy/verdict.ts';
 import type { PinMode } from '../proxy/pins/pins.ts';
 import {
   EFFECTS_SCHEMA,
@@ -119,6 +120,7 @@ export const CONFIG_SCHEMA = {
         keep: { type: 'string' },
       },
     },
+    denials: { enum: DENIAL_STYLES },
     on_audit_failure: { enum: ['deny', 'allow'] },
     shutdown_timeout: { type: 'string' },
   },
@@ -146,6 +148,7 @@ export interface ConfigFile {
     readonly max_bytes?: string | number;
     readonly keep?: string;
   };
+  readonly denials?: DenialStyle;
   readonly on_audit_failure?: 'deny' | 'allow';
   readonly shutdown_timeout?: string;
 }

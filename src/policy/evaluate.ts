@@ -122,7 +122,8 @@ function verdictOf(
     return { effect: unmatched, reason: 'default', message, digest };
   }
   const { rule, outcome } = found;
-  const decided = { ruleId: rule.id, policy: rule.policy, digest };
+  const told = rule.style === undefined ? {} : { style: rule.style };
+  const decided = { ruleId: rule.id, policy: rule.policy, digest, ...told };
   if (outcome === 'failed') {
     const message = `Denied because rule ${rule.id} cannot be evaluated: ${found.message ?? 'it failed'}.`;
     return { effect: 'deny', reason: 'policy_error', message, ...decided };

@@ -107,6 +107,9 @@ function loadFile(file: string, document: ReadDocument, faults: Fault[]): Loaded
 }
 
 function loadRule(entry: RuleEntry, pointer: string, loading: Loading): Rule {
+  if (entry.style !== undefined && entry.effect !== 'deny') {
+    loading.fault(`${pointer}/style`, 'style says how a denial is told, so it goes with effect: deny only');
+  }
   return Object.freeze({
     id: entry.id,
     effect: entry.effect,
@@ -115,6 +118,7 @@ function loadRule(entry: RuleEntry, pointer: string, loading: Loading): Rule {
     ),
     target: loadTarget(entry, pointer, loading),
     when: entry.when === undefined ? undefined : loadCondition(entry.when, `${pointer}/when`, loading),
+    style: entry.style,
     reason: entry.reason,
     arguments: entry.arguments ?? 'redacted',
     policy: loading.ref,

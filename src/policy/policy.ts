@@ -4,7 +4,7 @@ import type { Effect } from '../event/vocabulary.ts';
 import { isAuthenticated, type Identity } from '../identity/identity.ts';
 import type { Compiled } from './cel.ts';
 import { isLiteral, matchesGlob, type ToolGlob } from './glob.ts';
-import type { PolicyRef, PolicyRequest } from './verdict.ts';
+import type { DenialStyle, PolicyRef, PolicyRequest } from './verdict.ts';
 
 export interface Policy {
   /** In the order in which they decide: deny, require_approval, allow; within an effect by id. */
@@ -21,6 +21,8 @@ export interface Rule {
   readonly identities: readonly Audience[];
   readonly target: Target;
   readonly when: Compiled | undefined;
+  /** How a denial is told; only of one that denies. */
+  readonly style: DenialStyle | undefined;
   /** The author's sentence. */
   readonly reason: string | undefined;
   readonly arguments: ArgumentLevel;

@@ -1,5 +1,6 @@
 /** The form of a policy file, as JSON Schema 2020-12 and as a type. Unknown keys are refused everywhere. */
 import { ARGUMENT_LEVELS, type ArgumentLevel } from '../event/redact.ts';
+import { DENIAL_STYLES, type DenialStyle } from './verdict.ts';
 import { EFFECTS, type Effect } from '../event/vocabulary.ts';
 
 const NAME = {
@@ -64,6 +65,7 @@ export const POLICY_SCHEMA = {
           when: { type: 'string' },
           reason: { type: 'string', minLength: 1, maxLength: 512 },
           arguments: { enum: ARGUMENT_LEVELS },
+          style: { enum: DENIAL_STYLES },
         },
       },
     },
@@ -95,4 +97,5 @@ export interface RuleEntry {
   readonly when?: string;
   readonly reason?: string;
   readonly arguments?: ArgumentLevel;
+  readonly style?: DenialStyle;
 }

@@ -30,6 +30,14 @@ export interface PolicyRef {
   readonly version?: string | undefined;
 }
 
+/**
+ * How a denial is told: `explained` says what happened and why; `hidden` says what a server says that has no such
+ * thing.
+ */
+export const DENIAL_STYLES = ['explained', 'hidden'] as const;
+
+export type DenialStyle = (typeof DENIAL_STYLES)[number];
+
 export interface Verdict {
   readonly effect: Effect;
   /** `rule`, `default`, `policy_error` or `approval_required`. */
@@ -41,4 +49,6 @@ export interface Verdict {
   readonly policy?: PolicyRef | undefined;
   /** `sha256:HEX` of all policy in force. */
   readonly digest: string;
+  /** How the deciding rule, which denies, wants to be told; absent where it does not say. */
+  readonly style?: DenialStyle | undefined;
 }

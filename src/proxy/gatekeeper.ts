@@ -7,11 +7,11 @@ import type { ArgumentLevel } from '../event/redact.ts';
 import { SEVERITY, type Reason } from '../event/vocabulary.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import type { Policy } from '../policy/policy.ts';
-import type { Verdict } from '../policy/verdict.ts';
+import type { DenialStyle, Verdict } from '../policy/verdict.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { Metrics, Operation } from '../telemetry/metrics.ts';
 import type { RequestTrace, Tracing } from '../telemetry/request-trace.ts';
-import { errorAnswer, toolDenial } from './message/answer.ts';
+import { errorAnswer } from './message/answer.ts';
 import { decisionFields, outcomeFields, rejectionFields, targetOf } from './decision.ts';
 import type { Answer, Direction, Forward, Gate, Governable, Origin } from './gate.ts';
 import type { Outcome, Refuse, Rejection, Ruling } from './gate.ts';
@@ -20,6 +20,7 @@ import { createLists } from './lists/lists.ts';
 import { isRemoved, lookupMethod, type MethodRow } from './message/methods.ts';
 import { shown } from './message/strict-json.ts';
 import type { ToolPins } from './pins/pins.ts';
+import { refusalOf } from './refusal.ts';
 
 export interface GateOptions {
   /** The policy in force now; read once per message. */
@@ -31,6 +32,8 @@ export interface GateOptions {
   readonly metrics: Metrics;
   readonly hmac: HmacKey;
   readonly diagnostics: Diagnostics;
+  /** How denials are told whose rule does not say. */
+  readonly denials: () => DenialStyle;
   /** What becomes of a call that policy allows and that cannot be recorded. */
   readonly onAuditFailure: 'deny' | 'allow';
   readonly now: () => Date;
@@ -92,10 +95,10 @@ async function decide(options: GateOptions, passage: Passage): Promise<Ruling> {
     }
     // Whatever broke inside, the call must not run. The agent sees an ordinary denial.
     options.diagnostics.error(`${message.method} was refused, ${why}`);
-    return refuse(options, { passage, row, trace, uid }, UNRECORDED);
+    return refuse(options, { passage, row, trace, uid }, { ...judged, verdict: UNRECORDED, hidden: false });
   }
   const passed: Passed = { passage, row, trace, uid };
-  if (judged.verdict.effect !== 'allow') return refuse(options, passed, judged.verdict);
+  if (judged.verdict.effect !== 'allow') return refuse(options, passed, judged);
   return forward(options, passed);
 }
 
@@ -109,6 +112,8 @@ interface Judged {
   readonly verdict: Verdict;
   readonly argumentsLevel: ArgumentLevel;
   readonly toolDigest?: string | undefined;
+  /** Whether it is denied as if there were no such thing. */
+  readonly hidden?: boolean | undefined;
 }
 
 function judge(options: GateOptions, passage: Passage, row: MethodRow | undefined): Judged {
@@ -122,7 +127,7 @@ function judge(options: GateOptions, passage: Passage, row: MethodRow | undefine
   if (row === undefined)
     return refused('method_unknown', errorText('method_unknown', { method: message.method }));
   const { call } = message;
-  const judged = evaluate(
+  const evaluated = evaluate(
     policy,
     {
       identity: origin.identity,
@@ -138,6 +143,7 @@ function judge(options: GateOptions, passage: Passage, row: MethodRow | undefine
     },
     { now: options.now(), unmatched: row.class === 'protocol' ? 'allow' : 'deny' },
   );
+  const judged = toldAs(evaluated, options.denials());
   if (call.tool === undefined) return judged;
   const { digest: toolDigest, refusal } = options.pins.standing(origin.server.name, call.tool);
   // What policy denies stays denied for policy's reason; what it allows, or has a person allow, is that no longer.
@@ -145,6 +151,19 @@ function judge(options: GateOptions, passage: Passage, row: MethodRow | undefine
   const text = errorText(refusal, { server: origin.server.name, tool: shown(call.tool) });
   return { ...judged, ...refused('tool_changed', text), argumentsLevel: judged.argumentsLevel, toolDigest };
 }
+
+/** Why something is denied is for the record; in style hidden, that it is denied is too. */
+function toldAs({ verdict, argumentsLevel }: Judged, denials: DenialStyle): Judged {
+  const hidden =
+    HIDEABLE.has(verdict.reason) && verdict.effect === 'deny' && (verdict.style ?? denials) === 'hidden';
+  if (!hidden) return { verdict, argumentsLevel };
+  // A failure of a rule's stays one: somebody has to mend the rule.
+  const reason = verdict.reason === 'policy_error' ? verdict.reason : 'hidden';
+  return { verdict: { ...verdict, reason }, argumentsLevel, hidden };
+}
+
+/** What policy itself says; of a proxy that stops, or cannot record, nothing need be hidden. */
+const HIDEABLE: ReadonlySet<Reason> = new Set<Reason>(['rule', 'default', 'policy_error']);
 
 const NO_ARGUMENTS: ReadonlyMap<string, Json> = new Map();
 
@@ -199,54 +218,15 @@ interface Passed {
   readonly uid: string | undefined;
 }
 
-function refuse(options: GateOptions, { passage, row, trace, uid }: Passed, verdict: Verdict): Refuse {
+function refuse(options: GateOptions, { passage, row, trace, uid }: Passed, judged: Judged): Refuse {
   const { message } = passage;
-  const end = (errorType: string): void => {
-    trace.end({ errorType });
+  const { answer, errorType } = refusalOf(message, row, { ...judged, uid });
+  trace.end({ errorType });
+  if (message.kind === 'request') {
     options.metrics.serverOperation(secondsSince(passage.arrivedNs), operationOf(passage, row, errorType));
-  };
-  if (message.kind === 'notification') {
-    trace.end({ errorType: verdict.reason });
-    return { forward: false, answer: { httpStatus: 202, body: undefined } };
   }
-  const decision = { uid: uid ?? '', effect: verdict.effect, reason: verdict.reason };
-  if (message.kind === 'transport') {
-    trace.end({ errorType: verdict.reason });
-    // 405 is how MCP says that there is no such stream, and that a session cannot be ended (2025-11-25, transports).
-    const httpStatus = PASSING.has(verdict.reason) ? 503 : 405;
-    const body = errorAnswer(null, 'denied', { detail: denialText(verdict, uid) }, decision);
-    return { forward: false, answer: { httpStatus, body } };
-  }
-  if (row?.resultChannel === 'tool_result') {
-    end('tool_error');
-    const body = toolDenial(message.id, denialText(verdict, uid), decision, message.call.modern);
-    return { forward: false, answer: { httpStatus: 200, body } };
-  }
-  const code = row === undefined ? 'method_unknown' : 'denied';
-  const details = { detail: denialText(verdict, uid), method: message.method };
-  end(String(errorRow(code).rpc));
-  return {
-    forward: false,
-    answer: {
-      // 2026-07-28 answers an unknown method with HTTP 404; older revisions with 200.
-      httpStatus: row === undefined && message.call.modern ? 404 : (errorRow(code).http ?? 200),
-      body: errorAnswer(message.id, code, details, decision),
-    },
-  };
+  return { forward: false, answer };
 }
-
-/** What an agent reads: what happened, why, and that trying again does not help. */
-function denialText(verdict: Verdict, uid: string | undefined): string {
-  const reference = uid === undefined ? '' : ` Decision ${uid}.`;
-  if (verdict.reason === 'approval_required') {
-    return `Approval needed: ${verdict.message} The call was not made.${reference}`;
-  }
-  if (PASSING.has(verdict.reason)) return `${verdict.message}${reference}`;
-  return `Denied by policy: ${verdict.message} The call was not made; the same call will be denied again.${reference}`;
-}
-
-/** Refusals that say nothing of the call itself: the same one may pass later. */
-const PASSING: ReadonlySet<Reason> = new Set<Reason>(['audit_unavailable', 'shutdown']);
 
 function forward(options: GateOptions, { passage, row, trace, uid }: Passed): Forward {
   const { message, origin } = passage;

@@ -8,6 +8,7 @@ import { SEVERITY, type Fields, type LifecycleState } from '../event/vocabulary.
 import type { ExporterPlan } from '../export/delivery-message.ts';
 import { createResource } from '../export/resource.ts';
 import type { Policy } from '../policy/policy.ts';
+import type { DenialStyle } from '../policy/verdict.ts';
 import { guardFloods } from '../proxy/flood-guard.ts';
 import type { Gate } from '../proxy/gate.ts';
 import { createGate } from '../proxy/gatekeeper.ts';
@@ -31,6 +32,8 @@ export interface CoreOptions {
   readonly spool: SpoolConfig;
   /** undefined: the environment alone decides. */
   readonly exporters: readonly ExporterPlan[] | undefined;
+  /** How denials are told whose rule does not say. */
+  readonly denials: DenialStyle;
   readonly onAuditFailure: 'deny' | 'allow';
   readonly env: Environment;
   readonly cwd: string;
@@ -68,6 +71,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     metrics,
     hmac,
     diagnostics,
+    denials: () => options.denials,
     onAuditFailure: options.onAuditFailure,
     now: () => new Date(),
   });

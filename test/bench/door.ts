@@ -53,6 +53,7 @@ function silentGate(): Gate {
     metrics: createMetrics(telemetry),
     hmac: hmacKey(Buffer.alloc(32, 1)),
     diagnostics,
+    denials: () => 'explained',
     onAuditFailure: 'deny',
     now: () => new Date(),
   });

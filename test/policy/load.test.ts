@@ -55,6 +55,11 @@ const EXPECTED: Readonly<Record<string, readonly string[]>> = {
     '18:9 a tool is named SERVER/TOOL, for example files/read_file',
     '19:9 a tool is named SERVER/TOOL, for example files/read_file',
   ],
+  'style.yaml': ['13:12 must be one of explained, hidden; did you mean hidden?'],
+  'style-of-allow.yaml': [
+    '8:12 style says how a denial is told, so it goes with effect: deny only',
+    '9:65 style says how a denial is told, so it goes with effect: deny only',
+  ],
   'duplicate-id.yaml': ['9:9 the rule id a is taken, at duplicate-id.yaml:5'],
   'cel-syntax.yaml': [
     '8:23 not valid CEL: "<" was not expected here',
@@ -153,6 +158,7 @@ describe('a good policy file', () => {
       identities: [{ name: 'authenticated', members: 'authenticated' }],
       target: { kind: 'methods', methods: ['resources/*'], servers: ['*'] },
       when: undefined,
+      style: undefined,
       reason: undefined,
       arguments: 'redacted',
       policy: { name: 'test', file: '0.yaml', version: undefined },

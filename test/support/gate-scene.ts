@@ -4,6 +4,7 @@ import { resourceFromAttributes } from '@opentelemetry/resources';
 import { hmacKey } from '../../src/event/keyring.ts';
 import type { Draft, Recorder } from '../../src/event/recorder.ts';
 import { loadPolicy } from '../../src/policy/load.ts';
+import type { DenialStyle } from '../../src/policy/verdict.ts';
 import type { Origin, Ruling } from '../../src/proxy/gate.ts';
 import { createGate } from '../../src/proxy/gatekeeper.ts';
 import {
@@ -61,7 +62,11 @@ const silentMetrics: Metrics = {
   shutdown: () => Promise.resolve(),
 };
 
-export function openGate(onAuditFailure: 'deny' | 'allow' = 'deny', policy = POLICY) {
+export function openGate(
+  onAuditFailure: 'deny' | 'allow' = 'deny',
+  policy = POLICY,
+  denials: DenialStyle = 'explained',
+) {
   const scene: Scene = {
     drafts: [],
     said: [],
@@ -87,6 +92,7 @@ export function openGate(onAuditFailure: 'deny' | 'allow' = 'deny', policy = POL
     },
     hmac: hmacKey(Buffer.alloc(32, 1)),
     diagnostics,
+    denials: () => denials,
     onAuditFailure,
     now: () => new Date(0),
   });
