@@ -11,26 +11,19 @@ import { VerdictError } from './errors.ts';
 import { parseDurationMs } from './config/quantity.ts';
 import { CONFIG_SCHEMA, type ConfigFile } from './config/schema.ts';
 import { exportersOf } from './config/exporters.ts';
-import { headersOf } from './config/headers.ts';
 import { issuersOf } from './config/identity.ts';
-import { oauthClientOf, type OAuthClient } from './config/oauth-client.ts';
 import { pinsOf, type PinsConfig } from './config/pins.ts';
+import { childLimitsOf, serversOf, type ServerConfig } from './config/servers.ts';
 import { tlsOf, type TlsPart } from './config/tls.ts';
 import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
 import type { JwtIssuer } from './identity/jwt.ts';
 import type { DenialStyle } from './policy/verdict.ts';
+import type { BridgeLimits } from './proxy/bridge/limits.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-export interface ServerConfig {
-  readonly name: string;
-  readonly url: URL;
-  /** Sent with every request to this server; may hold secrets. */
-  readonly headers: Readonly<Record<string, string>>;
-  /** How we get tokens for it; undefined: it has none of us. */
-  readonly oauth: OAuthClient | undefined;
-}
+export type { ServerConfig } from './config/servers.ts';
 
 export interface ServeConfig extends TlsPart {
   readonly file: string;
@@ -38,6 +31,8 @@ export interface ServeConfig extends TlsPart {
   readonly policyFiles: readonly string[];
   readonly servers: ReadonlyMap<string, ServerConfig>;
   readonly pins: PinsConfig;
+  /** Of the processes that stdio servers run as. */
+  readonly childLimits: Partial<BridgeLimits>;
   readonly apiKeysFile: string | undefined;
   /** Whose tokens are accepted. */
   readonly jwtIssuers: readonly JwtIssuer[];
@@ -127,16 +122,16 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     file,
     listen,
     policyFiles: raw.policy.map((path) => resolve(base, path)),
-    servers: serversOf(raw, fault),
     pins: pinsOf(raw, base),
+    servers: serversOf(raw.servers, { base, env, fault }),
+    childLimits: childLimitsOf(raw.limits ?? {}, fault),
     apiKeysFile: raw.identity?.api_keys === undefined ? undefined : resolve(base, raw.identity.api_keys),
     jwtIssuers: issuersOf(raw.identity ?? {}, fault),
     ...tlsOf(raw, base, fault),
     anonymous,
     allowedHosts: raw.allowed_hosts ?? [],
     allowedOrigins: raw.allowed_origins ?? [],
-    keysDirectory:
-      raw.keys?.directory === undefined ? defaultKeysDirectory(env) : resolve(base, raw.keys.directory),
+    keysDirectory: keysDirectoryOf(raw, base, env),
     messageBytesMax: raw.limits?.message_bytes,
     shutdownTimeoutMs: shutdownTimeoutOf(raw, fault),
     exporters: exportersOf(raw, { base, env, fault }),
@@ -145,6 +140,10 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     onAuditFailure: raw.on_audit_failure ?? 'deny',
     admin: adminOf(raw, fault),
   });
+}
+
+function keysDirectoryOf({ keys }: ConfigFile, base: string, env: Environment): string {
+  return keys?.directory === undefined ? defaultKeysDirectory(env) : resolve(base, keys.directory);
 }
 
 function shutdownTimeoutOf(raw: ConfigFile, fault: Assembly['fault']): number {
@@ -193,23 +192,6 @@ function checkEntry(raw: ConfigFile, fault: Assembly['fault']): void {
       'nobody could get in: name a keys file as identity.api_keys, token issuers as identity.jwt, an authority as tls.client_ca, or set identity.anonymous to allow',
     );
   }
-}
-
-function serversOf(raw: ConfigFile, fault: Assembly['fault']): ReadonlyMap<string, ServerConfig> {
-  const servers = new Map<string, ServerConfig>();
-  for (const [name, entry] of Object.entries(raw.servers)) {
-    const url = URL.canParse(entry.url) ? new URL(entry.url) : undefined;
-    if (url === undefined || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
-      fault(`/servers/${name}/url`, 'must be an http or https URL');
-    } else if (url.username !== '' || url.password !== '') {
-      fault(`/servers/${name}/url`, 'must not hold credentials; put them in headers, from ${env:NAME}');
-    } else {
-      const headers = headersOf(`/servers/${name}/headers`, entry.headers ?? {}, fault);
-      const oauth = oauthClientOf(`/servers/${name}`, entry.oauth, headers, fault);
-      servers.set(name, { name, url, headers, oauth });
-    }
-  }
-  return servers;
 }
 
 const ENV_REFERENCE = /\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g;

@@ -67,6 +67,28 @@ export const ERRORS = {
   },
   session_foreign: { text: 'There is no such session of this caller.', http: 404, rpc: -31404 },
   server_unknown: { text: 'There is no server named {server} here.', http: 404, rpc: -31404 },
+  session_missing: {
+    text: 'This needs the Mcp-Session-Id that the answer to initialize gave.',
+    http: 400,
+    rpc: -31400,
+  },
+  session_begun: {
+    text: 'This session has begun already: initialize begins a new one, without an Mcp-Session-Id.',
+    http: 400,
+    rpc: -31400,
+  },
+  version_unsupported: {
+    text: 'The MCP-Protocol-Version {version} is not what this session has agreed on.',
+    http: 400,
+    rpc: -31400,
+  },
+  events_gone: { text: 'What came after that Last-Event-ID is not kept.', http: 400, rpc: -31400 },
+  stream_open: { text: 'This session has its stream open already.', http: 409, rpc: -31409 },
+  not_acceptable: {
+    text: 'The Accept header allows none of the forms in which this is answered.',
+    http: 406,
+    rpc: -31406,
+  },
   http_malformed: { text: 'The HTTP request cannot be read: {detail}.', http: 400, rpc: -32600 },
   http_oversize: { text: 'The header section is larger than {max} bytes.', http: 431, rpc: -32600 },
   http_slow: { text: 'The HTTP request did not come to its end in time.', http: 408, rpc: -32600 },
@@ -117,6 +139,14 @@ export const ERRORS = {
     rpc: -31503,
   },
   busy: { text: 'Too many messages are waiting: {max} at most.', http: 503, rpc: -31503 },
+
+  // What a server over stdio and its clients cannot have.
+  request_cancelled: { text: 'The request was taken back by its client.', http: 200, rpc: -31499 },
+  request_of_server: {
+    text: 'The request {method} was refused: MCP 2026-07-28 has no requests of servers.',
+    rpc: -32601,
+  },
+  stream_missing: { text: 'The client has opened no stream for the request to go out on.', rpc: -31404 },
 
   // What goes wrong behind us.
   upstream_unreachable: { text: 'The server {server} cannot be reached: {detail}.', http: 200, rpc: -31502 },

@@ -8,6 +8,7 @@
 import { packageVersion, type Environment, type ServeConfig } from './config.ts';
 import { checkExporters } from './export/delivery.ts';
 import type { Policy } from './policy/policy.ts';
+import { createBridge } from './proxy/bridge/bridge.ts';
 import { createHttpDoor, type DoorSettings, type HttpDoor } from './proxy/http/door.ts';
 import { callersOf, readCallers, readTls } from './service/callers.ts';
 import { upstreamsOf } from './service/client-credentials.ts';
@@ -56,6 +57,7 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
     gate: core.gate,
     settings: () => settings,
     listen: config.listen,
+    bridge: createBridge({ limits: config.childLimits, diagnostics }),
     diagnostics,
   });
   const [address, health] = await Promise.all([door.listen(), startHealth(config, core)]).catch(

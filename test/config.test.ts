@@ -46,7 +46,7 @@ describe('verdict.yaml', () => {
     const config = load(GOOD.replace('mcp"}', 'mcp", headers: {X-Token: "Bearer ${env:TOKEN}"}}'), {
       TOKEN: 't',
     });
-    assert.deepEqual(config.servers.get('a')?.headers, { 'x-token': 'Bearer t' });
+    assert.partialDeepStrictEqual(config.servers.get('a'), { headers: { 'x-token': 'Bearer t' } });
   });
 
   test('explains denials unless they are to be hidden', () => {
@@ -218,7 +218,8 @@ describe('verdict.yaml', () => {
 
   test('says how tokens for a server are got, with the secret from the environment', () => {
     const text = oauth('token_url: "https://as.example/t", client_secret: "${env:S}", scope: mcp');
-    assert.deepEqual(load(text, { S: 'secret' }).servers.get('a')?.oauth, {
+    const server = load(text, { S: 'secret' }).servers.get('a');
+    assert.deepEqual(server?.kind === 'http' ? server.oauth : undefined, {
       tokenUrl: 'https://as.example/t',
       clientId: 'a',
       clientSecret: 'secret',

@@ -2,7 +2,6 @@
 
 import type { Effect } from '../event/vocabulary.ts';
 import { DENIAL_STYLES, type DenialStyle } from '../policy/verdict.ts';
-import type { PinMode } from '../proxy/pins/pins.ts';
 import {
   EFFECTS_SCHEMA,
   EXPORTER_NAME,
@@ -11,9 +10,9 @@ import {
   NAMED_EXPORTER,
   type DirectEntry,
 } from './exporter-schema.ts';
-import { OAUTH_SCHEMA, type OAuthEntry } from './oauth-client.ts';
 import { IDENTITY_SCHEMA, type IdentityEntry } from './identity-schema.ts';
-import { PIN_SCHEMA, PINS_SCHEMA, type PinsEntry } from './pins.ts';
+import { PINS_SCHEMA, type PinsEntry } from './pins.ts';
+import { CHILD_LIMITS_SCHEMA, SERVER_SCHEMA, type ChildLimitsEntry, type ServerEntry } from './servers.ts';
 
 const MAX_LISTEN_NAME = 64;
 
@@ -41,17 +40,7 @@ export const CONFIG_SCHEMA = {
       type: 'object',
       minProperties: 1,
       propertyNames: { pattern: `^[A-Za-z0-9][A-Za-z0-9_.-]{0,${MAX_LISTEN_NAME - 1}}$` },
-      additionalProperties: {
-        type: 'object',
-        additionalProperties: false,
-        required: ['url'],
-        properties: {
-          url: { type: 'string', minLength: 1 },
-          headers: { type: 'object', additionalProperties: { type: 'string' } },
-          oauth: OAUTH_SCHEMA,
-          pin: PIN_SCHEMA,
-        },
-      },
+      additionalProperties: SERVER_SCHEMA,
     },
     identity: IDENTITY_SCHEMA,
     pins: PINS_SCHEMA,
@@ -102,7 +91,10 @@ export const CONFIG_SCHEMA = {
     limits: {
       type: 'object',
       additionalProperties: false,
-      properties: { message_bytes: { type: 'integer', minimum: 1024, maximum: 67_108_864 } },
+      properties: {
+        message_bytes: { type: 'integer', minimum: 1024, maximum: 67_108_864 },
+        ...CHILD_LIMITS_SCHEMA,
+      },
     },
     admin: {
       type: 'object',
@@ -140,7 +132,7 @@ export interface ConfigFile {
   readonly keys?: { readonly directory?: string };
   /** `otlp` is an OtlpEntry. */
   readonly exporters?: Readonly<Record<string, OtlpEntry | DirectEntry>>;
-  readonly limits?: { readonly message_bytes?: number };
+  readonly limits?: ChildLimitsEntry & { readonly message_bytes?: number };
   readonly admin?: { readonly listen: string };
   readonly spool?: {
     readonly directory?: string;
@@ -151,13 +143,6 @@ export interface ConfigFile {
   readonly denials?: DenialStyle;
   readonly on_audit_failure?: 'deny' | 'allow';
   readonly shutdown_timeout?: string;
-}
-
-export interface ServerEntry {
-  readonly url: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly oauth?: OAuthEntry;
-  readonly pin?: PinMode;
 }
 
 export interface OtlpEntry {

@@ -1,7 +1,7 @@
 /** Gets tokens for upstreams by the client credentials grant (RFC 6749, section 4.4; RFC 8707). */
 import type { ServerConfig } from '../config.ts';
 import type { OAuthClient } from '../config/oauth-client.ts';
-import type { HttpUpstream } from '../proxy/http/upstream.ts';
+import type { Upstream } from '../proxy/http/upstream.ts';
 import { createUpstreamTokens, type IssuedToken } from '../proxy/http/upstream-token.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { fetchJson, shownUrl } from './fetch-json.ts';
@@ -15,9 +15,10 @@ export const TOKEN_BYTES_MAX = 65_536;
 export function upstreamsOf(
   servers: ReadonlyMap<string, ServerConfig>,
   diagnostics: Diagnostics,
-): ReadonlyMap<string, HttpUpstream> {
-  const upstreams = [...servers.values()].map(({ oauth, ...server }): HttpUpstream => {
-    const upstream = { kind: 'http', ...server } as const;
+): ReadonlyMap<string, Upstream> {
+  const upstreams = [...servers.values()].map((server): Upstream => {
+    if (server.kind === 'stdio') return { ...server, headers: {} };
+    const { oauth, ...upstream } = server;
     if (oauth === undefined) return upstream;
     const tokens = createUpstreamTokens({
       fetchToken: () => fetchToken(oauth),

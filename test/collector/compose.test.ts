@@ -194,7 +194,8 @@ test('the configuration of the proxy is one that it accepts', (t) => {
   const config = loadServeConfig(file, {});
   assert.deepEqual(config.listen, { host: '0.0.0.0', port: 8080 });
   assert.deepEqual(config.policyFiles, [join(dir, 'policy.yaml')]);
-  assert.equal(config.servers.get('everything')?.url.href, 'http://everything:3001/mcp');
+  const url = new URL('http://everything:3001/mcp');
+  assert.partialDeepStrictEqual(config.servers.get('everything'), { kind: 'http', url });
   assert.equal(config.anonymous, 'deny');
   const policy = loadPolicy([{ file: 'policy.yaml', text: compose.configs.policy.content }]);
   assert.deepEqual(policy.ok ? [] : policy.faults, []);

@@ -133,10 +133,17 @@ export function call(id: number | string, name: string, args: Readonly<Record<st
 }
 
 /** A clock that stands still until it is turned. */
-export function manualClock(): { readonly schedule: Schedule; turn(ms: number): void } {
+export interface ManualClock {
+  readonly schedule: Schedule;
+  nowMs(): number;
+  turn(ms: number): void;
+}
+
+export function manualClock(): ManualClock {
   let nowMs = 0;
   const timers = new Set<{ readonly atMs: number; readonly run: () => void }>();
   return {
+    nowMs: () => nowMs,
     schedule(delayMs, run) {
       const timer = { atMs: nowMs + delayMs, run };
       timers.add(timer);

@@ -9,12 +9,20 @@ import { VerdictError } from '../../errors.ts';
 import type { HttpAuthenticator } from '../../identity/authenticate.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
 import { createThrottle } from '../../telemetry/throttle.ts';
+import { createBridge } from '../bridge/bridge.ts';
 import type { Gate } from '../gate.ts';
 import { withTokens } from './authorized-upstream.ts';
 import { serve } from './desk.ts';
 import type { GiveUp } from './exchange.ts';
 import { httpLimits, type HttpLimits } from './limits.ts';
-import { createUpstreamClient, errorCode, type HttpUpstream } from './upstream.ts';
+import { byKind } from './upstream-kinds.ts';
+import {
+  createUpstreamClient,
+  errorCode,
+  type StdioUpstream,
+  type Upstream,
+  type UpstreamClient,
+} from './upstream.ts';
 import type { MessageLimits } from '../message/message.ts';
 import { createPending } from '../pending.ts';
 import type { ProtectedResources } from './protected-resource.ts';
@@ -29,13 +37,15 @@ export interface HttpDoorOptions {
   /** Port 0 takes a free one. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly limits?: Partial<HttpLimits> | undefined;
+  /** The way to servers that speak over stdio; closed with the door. Default: one with the limits of its own. */
+  readonly bridge?: UpstreamClient<StdioUpstream> | undefined;
   readonly diagnostics: Diagnostics;
 }
 
 /** What may change while the door is open. No request is served by two of these. */
 export interface DoorSettings {
   /** By the name that stands in the path. An upstream that stays the same object has not changed. */
-  readonly servers: ReadonlyMap<string, HttpUpstream>;
+  readonly servers: ReadonlyMap<string, Upstream>;
   readonly authenticate: HttpAuthenticator;
   /** Where clients get tokens; undefined where none are accepted. */
   readonly resources?: ProtectedResources | undefined;
@@ -71,7 +81,8 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   const { gate, diagnostics, listen, settings } = options;
   const limits = httpLimits(options.limits);
   const pending = createPending(limits.pendingMax);
-  const upstreams = withTokens(createUpstreamClient(limits));
+  const { bridge = createBridge({ diagnostics }) } = options;
+  const upstreams = byKind(withTokens(createUpstreamClient(limits)), bridge);
   const sessions = createSessions(limits.sessionsMax);
   const throttle = createThrottle(diagnostics);
   const desk: HttpDesk = {

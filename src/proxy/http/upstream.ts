@@ -29,6 +29,8 @@ export interface StdioUpstream {
   readonly kind: 'stdio';
   readonly name: string;
   readonly command: ChildCommand;
+  /** Whose requests of the modern era go to one process. A session of the legacy era always has its own. */
+  readonly share: 'caller' | 'all';
   /** None: a pipe has no headers. */
   readonly headers: Readonly<Record<string, never>>;
 }

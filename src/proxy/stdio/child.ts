@@ -68,6 +68,7 @@ export async function startChild(command: ChildCommand, times: ChildTimes): Prom
   const termGraceMs = limitOf('termGraceMs', CHILD_TERM_GRACE_MS, times.termGraceMs);
   const started = await spawned(command);
   const { process: child, pid } = started;
+  remember(pid);
   let callOff: (() => void) | undefined;
   let exited = false;
 
@@ -75,6 +76,7 @@ export async function startChild(command: ChildCommand, times: ChildTimes): Prom
     exited = true;
     callOff?.();
     await endGroup(pid, termGraceMs, times.schedule);
+    forget(pid);
     return end;
   });
   const terminate = (graceMs = termGraceMs): void => {
@@ -95,6 +97,24 @@ export async function startChild(command: ChildCommand, times: ChildTimes): Prom
     },
     terminate,
   };
+}
+
+/** Groups that have not ended. */
+const living = new Set<number>();
+
+function remember(pid: number): void {
+  if (living.size === 0) process.on('exit', killLiving);
+  living.add(pid);
+}
+
+function forget(pid: number): void {
+  living.delete(pid);
+  if (living.size === 0) process.off('exit', killLiving);
+}
+
+/** Where this process ends at once, by a failure or for somebody's impatience, it leaves none of them behind. */
+function killLiving(): void {
+  for (const pid of living) signalGroup(pid, 'SIGKILL');
 }
 
 interface Started {

@@ -22,6 +22,7 @@ export type Upstream =
       readonly args: readonly string[];
       /** The child's whole environment. */
       readonly env: Environment;
+      readonly cwd?: string | undefined;
     };
 
 export interface Listener {
@@ -49,7 +50,9 @@ export function setupOfServe(config: ServeConfig): Setup {
   return {
     ...config,
     config,
-    upstreams: [...config.servers.values()].map((server) => ({ kind: 'http', ...server })),
+    upstreams: [...config.servers.values()].map((server) =>
+      server.kind === 'http' ? server : { kind: 'stdio', name: server.name, ...server.command },
+    ),
     listeners: [
       { name: 'listen', ...listen },
       ...(admin === undefined ? [] : [{ name: 'admin' as const, ...admin }]),

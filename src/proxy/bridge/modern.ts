@@ -1,0 +1,168 @@
+/**
+ * The modern era over a pipe: each request stands for itself, so one process serves many, of one caller or, where the
+ * configuration says so, of all (MCP 2026-07-28, transports, stdio).
+ */
+import { callerKey } from '../caller.ts';
+import type { StdioUpstream, UpstreamRequest, UpstreamResult } from '../http/upstream.ts';
+import type { NotificationMessage, RequestMessage } from '../message/message.ts';
+import { acceptedBy } from './accept.ts';
+import { failure, refusal, wholeAnswer } from './answer-stream.ts';
+import type { Backoff } from './backoff.ts';
+import { Lease } from './lease.ts';
+import { occupy, type Occupant } from './occupancy.ts';
+import type { Place, Places } from './places.ts';
+import { Reply } from './reply.ts';
+import type { ProcessRoom, ServerProcess } from './server-process.ts';
+import { SharedProcess } from './shared-process.ts';
+
+type Request = UpstreamRequest<StdioUpstream>;
+
+/** A process and who may use it. */
+interface Tenancy {
+  readonly key: string;
+  readonly upstream: StdioUpstream;
+  readonly shared: SharedProcess;
+  readonly lease: Lease;
+  /** Settles when it can be used, or never will: then with why. */
+  readonly began: PromiseWithResolvers<string | undefined>;
+  process: ServerProcess | undefined;
+  over: boolean;
+}
+
+export class ModernProcesses {
+  readonly #room: ProcessRoom;
+  readonly #places: Places;
+  readonly #backoff: Backoff;
+  readonly #tenancies = new Map<string, Tenancy>();
+  /** Of processes, until each has ended. */
+  readonly #running = new Set<Promise<void>>();
+  #closed = false;
+
+  constructor(room: ProcessRoom, places: Places, backoff: Backoff) {
+    this.#room = room;
+    this.#places = places;
+    this.#backoff = backoff;
+  }
+
+  async send(request: Request, message: RequestMessage | NotificationMessage): Promise<UpstreamResult> {
+    const caller = callerKey(request.origin);
+    const key = keyOf(request.upstream, caller);
+    if (message.kind === 'notification') {
+      await this.#notify(key, message, { caller, signal: request.signal });
+      return wholeAnswer(202, undefined);
+    }
+    const accepted = acceptedBy(request.headers['accept']);
+    if (!accepted.json && !accepted.events) return refusal('not_acceptable', message.id);
+    const found = this.#find(key, request.upstream) ?? this.#start(key, request.upstream, caller);
+    if (typeof found === 'string') return failure(found, false);
+    const { schedule, limits } = this.#room;
+    const { signal } = request;
+    const reply = new Reply({ accepted, signal, schedule, keepAliveMs: limits.keepAliveMs });
+    void found.began.promise.then((fault) => {
+      if (fault === undefined) return found.shared.request(message, caller, reply);
+      return reply.fail(fault, false);
+    });
+    return reply.result;
+  }
+
+  /** Ends the processes of servers that are not among these. */
+  keepOnly(upstreams: ReadonlySet<StdioUpstream>): void {
+    for (const tenancy of this.#tenancies.values()) {
+      if (!upstreams.has(tenancy.upstream)) this.#end(tenancy, 'server_changed');
+    }
+  }
+
+  /** Ends all processes. Resolves when they have ended. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const tenancy of this.#tenancies.values()) this.#end(tenancy, 'shutdown');
+    await Promise.all(this.#running);
+  }
+
+  /** A notification starts no process: there is nothing that it could be about. */
+  async #notify(
+    key: string,
+    message: NotificationMessage,
+    { caller, signal }: { readonly caller: string; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const shared = this.#tenancies.get(key)?.shared;
+    if (message.method === 'notifications/cancelled') shared?.cancel(message, caller);
+    else await shared?.pass(message, signal);
+  }
+
+  #find(key: string, upstream: StdioUpstream): Tenancy | undefined {
+    const tenancy = this.#tenancies.get(key);
+    if (tenancy === undefined || tenancy.upstream === upstream) return tenancy;
+    // It is another server that has this name now.
+    this.#end(tenancy, 'server_changed');
+    return undefined;
+  }
+
+  /** @returns why not, where it is not started */
+  #start(key: string, upstream: StdioUpstream, caller: string): Tenancy | string {
+    if (this.#closed) return 'shutdown';
+    if (!this.#backoff.mayStart(key)) return 'start_backoff';
+    const taken = this.#places.take({ upstream, caller: upstream.share === 'all' ? '' : caller });
+    if (!taken.ok) return taken.limit;
+    const tenancy = this.#tenancy(key, upstream, taken.place);
+    this.#tenancies.set(key, tenancy);
+    const { shared, lease, began } = tenancy;
+    const occupant: Occupant = {
+      upstream,
+      taker: shared,
+      lease,
+      wanted: () => !tenancy.over,
+      began(process) {
+        tenancy.process = process;
+        shared.attach(process);
+        began.resolve(undefined);
+        if (tenancy.over) process.stop();
+      },
+      failed: (code) => {
+        if (!tenancy.over) this.#backoff.failed(key);
+        this.#end(tenancy, code);
+      },
+      ended: () => {
+        if (shared.answered) this.#backoff.served(key);
+        else if (!tenancy.over) this.#backoff.failed(key);
+        this.#end(tenancy, 'child_exit');
+      },
+    };
+    const running = occupy(occupant, taken.ready, this.#room);
+    this.#running.add(running);
+    void running.finally(() => this.#running.delete(running));
+    return tenancy;
+  }
+
+  #tenancy(key: string, upstream: StdioUpstream, place: Place): Tenancy {
+    const { limits, schedule, throttle } = this.#room;
+    const lease = new Lease(place, {
+      schedule,
+      idleMs: limits.childIdleMs,
+      end: (why) => this.#end(tenancy, why),
+    });
+    const shared = new SharedProcess({
+      name: upstream.name,
+      limits,
+      throttle,
+      used: (open) => lease.used(open),
+    });
+    const began = Promise.withResolvers<string | undefined>();
+    const tenancy: Tenancy = { key, upstream, shared, lease, began, process: undefined, over: false };
+    return tenancy;
+  }
+
+  #end(tenancy: Tenancy, code: string): void {
+    if (tenancy.over) return;
+    tenancy.over = true;
+    if (this.#tenancies.get(tenancy.key) === tenancy) this.#tenancies.delete(tenancy.key);
+    tenancy.lease.leave();
+    tenancy.began.resolve(code);
+    tenancy.shared.finish(code);
+    tenancy.process?.stop();
+  }
+}
+
+function keyOf({ name, share }: StdioUpstream, caller: string): string {
+  return JSON.stringify(share === 'all' ? [name] : [name, caller]);
+}
