@@ -66,6 +66,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   const gate = createGate({
     policy: () => policy,
     pins,
+    catalogue: pins,
     recorder,
     tracing,
     metrics,

@@ -16,7 +16,7 @@ import { errorText } from '../../errors.ts';
 import { canonicalJson } from '../../event/canonical.ts';
 import { isObject } from '../../event/json.ts';
 import type { Json } from '../../event/json.ts';
-import { parseStrictJson } from '../message/strict-json.ts';
+import { JSON_DEPTH_MAX, parseStrictJson } from '../message/strict-json.ts';
 import { toolDigest } from './digest.ts';
 import { withEscapes } from './escapes.ts';
 
@@ -39,8 +39,6 @@ export const LOCK_BYTES_MAX = 8 * 1024 * 1024;
 export const LOCK_TOOLS_MAX = 1000;
 /** Definitions of one tool. */
 export const LOCK_VARIANTS_MAX = 8;
-/** Levels of nesting: those of a message, and what the file puts around a definition. */
-const LOCK_DEPTH_MAX = 128;
 
 export type LoadedLock =
   | { readonly ok: true; readonly lock: ToolLock }
@@ -53,7 +51,11 @@ export function loadLock(file: string, text: string): LoadedLock {
     return { ok: false, faults: [fault(`the file is larger than ${LOCK_BYTES_MAX} bytes`, 0)] };
   }
   // Names of tools and of their arguments may differ in case only; our own are told one by one.
-  const parsed = parseStrictJson(text, { depthMax: LOCK_DEPTH_MAX, spanLevels: ENTRY_LEVEL, foldLevels: 0 });
+  const parsed = parseStrictJson(text, {
+    depthMax: JSON_DEPTH_MAX.maximum,
+    spanLevels: ENTRY_LEVEL,
+    foldLevels: 0,
+  });
   if (!parsed.ok) {
     const { offset = 0, detail } = parsed.details;
     const isSyntax = parsed.code === 'parse_json';

@@ -11,6 +11,7 @@ import { isObject } from '../../event/json.ts';
 import type { Json } from '../../event/json.ts';
 import { differencesOf } from './difference.ts';
 import { toolDigest } from './digest.ts';
+import type { Catalogue, ListedTool } from '../lists/catalogue.ts';
 import type { PinnedTool, PinnedTools, ToolLock } from './lock.ts';
 import { newsOf, SeenTools, type Seen } from './seen.ts';
 
@@ -69,9 +70,8 @@ export interface ToolStanding {
   readonly refusal: 'tool_changed' | 'tool_unpinned' | undefined;
 }
 
-export interface ToolPins {
-  /** Looks at one tool of a tools/list answer. @returns whether the client may see it */
-  listed(server: string, tool: { readonly name: string; readonly definition: Json }): 'show' | 'hide';
+export interface ToolPins extends Catalogue {
+  listed(server: string, tool: Pick<ListedTool, 'name' | 'definition'>): 'show' | 'hide';
   /** What is to be said of a tool that is called. */
   standing(server: string, tool: string): ToolStanding;
   /** Tells of changes that were only counted, once their window is over. */

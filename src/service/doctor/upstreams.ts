@@ -3,10 +3,12 @@ import { VerdictError } from '../../errors.ts';
 import { hideSecrets } from '../../event/secrets.ts';
 import { credentialsOf } from './credentials.ts';
 import type { Finding } from './finding.ts';
-import { askServer, type Connection, type ServerCard } from './mcp-client.ts';
+import { askServer, type AskOptions, type ServerCard } from '../asking/ask-server.ts';
+import { Refused } from '../asking/conversation.ts';
+import { openHttpConversation } from '../asking/http-conversation.ts';
+import { openStdioConversation, type StdioConversation } from '../asking/stdio-conversation.ts';
 import { countText, timeText } from './quantities.ts';
 import type { Upstream } from './setup.ts';
-import { createStdioTransport, type StdioTransport } from './stdio-transport.ts';
 
 export interface UpstreamOptions {
   readonly upstreams: readonly Upstream[];
@@ -21,114 +23,79 @@ export const UPSTREAM_TIMEOUT_MS = 30_000;
 
 /** All at once; in the order of the set-up. */
 export function findUpstreams({ upstreams, version, signal }: UpstreamOptions): Promise<Finding[]> {
-  const options = { version, timeoutMs: UPSTREAM_TIMEOUT_MS, signal };
+  const options = { client: { name: 'mcp-verdict doctor', version }, timeoutMs: UPSTREAM_TIMEOUT_MS, signal };
   return Promise.all(
-    upstreams.map((upstream) =>
-      upstream.kind === 'http' ? findHttp(upstream, options) : findStdio(upstream, options),
-    ),
+    upstreams.map(async (upstream) => {
+      const reached = await reachUpstream(upstream, options, askServer);
+      return reached.ok ? good(upstream.name, reached.value) : reached.finding;
+    }),
   );
 }
 
-interface Asking {
-  readonly version: string;
+export interface ReachOptions {
+  /** What we are called. */
+  readonly client: AskOptions['client'];
+  /** For each answer. */
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
+}
+
+export type Reached<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly finding: Finding };
+
+/** Asks a server something; where it cannot be asked, says why, and what to do about it. */
+export function reachUpstream<T>(
+  upstream: Upstream,
+  options: ReachOptions,
+  ask: (how: AskOptions) => Promise<T>,
+): Promise<Reached<T>> {
+  return upstream.kind === 'http' ? reachHttp(upstream, options, ask) : reachStdio(upstream, options, ask);
 }
 
 function good(subject: string, card: ServerCard): Finding {
   const { protocol, tools, elapsedMs } = card;
   const [name, version] = [shown(card.name), shown(card.version)];
-  const offers = tools === undefined ? 'no tools' : countText(tools, 'tool');
+  const offers = tools === undefined ? 'no tools' : countText(tools.length, 'tool');
   return {
     check: 'upstream',
     subject,
     level: 'ok',
     found: `${name} ${version}, ${offers}, MCP ${protocol}, in ${timeText(elapsedMs)}`,
-    facts: { name, version, protocol, tools: tools ?? 0, elapsed_ms: Math.round(elapsedMs) },
+    facts: { name, version, protocol, tools: tools?.length ?? 0, elapsed_ms: Math.round(elapsedMs) },
   };
 }
 
 // --- over HTTP ---
 
-/** What came back last, which the SDK's errors leave out. */
-interface LastAnswer {
-  status: number | undefined;
-}
-
-async function findHttp(upstream: Upstream & { kind: 'http' }, options: Asking): Promise<Finding> {
+async function reachHttp<T>(
+  upstream: Upstream & { kind: 'http' },
+  options: ReachOptions,
+  ask: (how: AskOptions) => Promise<T>,
+): Promise<Reached<T>> {
   const { name, url } = upstream;
   const credentials = await credentialsOf(upstream);
-  if (!credentials.ok) return credentials.finding;
-  const last: LastAnswer = { status: undefined };
+  if (!credentials.ok) return credentials;
+  const { headers } = credentials;
   try {
-    const { headers } = credentials;
-    const card = await askServer(httpConnection({ ...upstream, headers }, last, options), options);
-    return good(name, card);
+    const open = () => openHttpConversation({ url, headers, ...options });
+    return { ok: true, value: await ask({ open, client: options.client }) };
   } catch (error) {
-    return {
-      check: 'upstream',
-      subject: name,
-      level: 'fail',
-      ...explainHttp(error, last.status, url.origin),
-    };
+    return unreached(name, explainHttp(error, url.origin));
   }
 }
 
-function httpConnection(
-  { url, headers }: Upstream & { kind: 'http' },
-  last: LastAnswer,
-  { timeoutMs, signal }: Asking,
-): Connection {
-  const ask = async (target: string | URL, init: RequestInit = {}): Promise<Response> => {
-    const sent = new Headers(init.headers);
-    const method = init.method === 'POST' ? methodOf(init.body) : undefined;
-    // The newer protocol wants the method outside too (MCP 2026-07-28, Streamable HTTP).
-    if (method !== undefined && sent.get('mcp-protocol-version') === '2026-07-28')
-      sent.set('mcp-method', method);
-    const signals = [signal, AbortSignal.timeout(timeoutMs), ...(init.signal ? [init.signal] : [])];
-    // The proxy follows no redirect either: what is configured is asked, and nobody else.
-    const request = { ...init, headers: sent, redirect: 'manual', signal: AbortSignal.any(signals) } as const;
-    const response = await fetch(target, request);
-    if (method !== undefined) last.status = response.status;
-    return response;
-  };
-  return {
-    async open() {
-      const { StreamableHTTPClientTransport } =
-        await import('@modelcontextprotocol/sdk/client/streamableHttp.js');
-      return new StreamableHTTPClientTransport(url, { requestInit: { headers }, fetch: ask });
-    },
-    async leave(transport) {
-      if ('terminateSession' in transport && typeof transport.terminateSession === 'function') {
-        await transport.terminateSession();
-      }
-    },
-  };
+function unreached(subject: string, explained: Explained): { readonly ok: false; readonly finding: Finding } {
+  return { ok: false, finding: { check: 'upstream', subject, level: 'fail', ...explained } };
 }
 
-function methodOf(body: unknown): string | undefined {
-  if (typeof body !== 'string') return undefined;
-  const [, method] = /"method":"([^"]+)"/.exec(body) ?? [];
-  return method;
-}
-
-type Explained = Pick<Finding, 'found' | 'advice' | 'exit' | 'facts'> & Partial<Pick<Finding, 'level'>>;
+type Explained = Pick<Finding, 'found' | 'advice' | 'exit' | 'facts'>;
 
 /** @param url without its path, which is a credential in some services */
-function explainHttp(error: unknown, status: number | undefined, url: string): Explained {
-  const facts = status === undefined ? {} : { status };
-  if (status === undefined || isTimeout(error)) {
-    const code = codeOf(error);
-    const found = isTimeout(error) ? `${url} does not answer in time` : `${url} cannot be reached (${code})`;
-    // Fetch goes to no port that belongs to another protocol; the proxy does.
-    if (code === 'bad port')
-      return { found: `${url} is on a port that doctor cannot ask`, advice: 'Try it by hand' };
-    const tls = /CERT|SSL|TLS|SIGNED|ALTNAME|VERIFY/.test(code);
-    const advice = tls
-      ? 'Its certificate is not trusted: NODE_EXTRA_CA_CERTS names further authorities'
-      : 'Is it running?';
-    return { found, advice, exit: tls ? 1 : 4, facts };
-  }
+function explainHttp(error: unknown, url: string): Explained {
+  const status = error instanceof Refused ? error.status : undefined;
+  if (status === undefined) return explainSilence(error, url);
+  const facts = { status };
   if (status === 401 || status === 403) {
     const advice =
       'Give its credentials as headers or oauth of this server; those of callers are never passed on';
@@ -143,24 +110,40 @@ function explainHttp(error: unknown, status: number | undefined, url: string): E
   }
   if (status >= 500)
     return { found: `${url} fails (HTTP ${status})`, advice: 'See its own log', exit: 4, facts };
-  const found =
-    status >= 400
-      ? `${url} is no MCP endpoint (HTTP ${status})`
-      : `${url} does not answer as MCP: ${firstLine(error)}`;
-  return { found, advice: 'Check the path: many servers have theirs at /mcp', facts };
+  return { found: `${url} is no MCP endpoint (HTTP ${status})`, advice: PATH_ADVICE, facts };
+}
+
+const PATH_ADVICE = 'Check the path: many servers have theirs at /mcp';
+
+/** Nothing came that could be read, or nothing at all. */
+function explainSilence(error: unknown, url: string): Explained {
+  if (isTimeout(error)) return { found: `${url} does not answer in time`, advice: 'Is it running?', exit: 4 };
+  const code = causeOf(error);
+  if (code === undefined) {
+    return { found: `${url} does not answer as MCP: ${firstLine(error)}`, advice: PATH_ADVICE };
+  }
+  const found = `${url} cannot be reached (${code})`;
+  // Fetch goes to no port that belongs to another protocol; the proxy does.
+  if (code === 'bad port')
+    return { found: `${url} is on a port that doctor cannot ask`, advice: 'Try it by hand' };
+  const tls = /CERT|SSL|TLS|SIGNED|ALTNAME|VERIFY/.test(code);
+  const advice = tls
+    ? 'Its certificate is not trusted: NODE_EXTRA_CA_CERTS names further authorities'
+    : 'Is it running?';
+  return { found, advice, exit: tls ? 1 : 4 };
 }
 
 function isTimeout(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return error.name === 'TimeoutError' || ('code' in error && error.code === -32001);
+  return error instanceof Error && error.name === 'TimeoutError';
 }
 
-/** `fetch` hides the system's code in the cause. */
-function codeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.cause instanceof AggregateError) return codeOf(error.cause.errors[0]);
-  if (error.cause instanceof Error) return codeOf(error.cause);
-  return 'code' in error ? String(error.code) : firstLine(error);
+/** `fetch` hides the system's code in the cause; undefined where it is none of its errors. */
+function causeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error) || error.cause === undefined) return undefined;
+  const { cause } = error;
+  if (cause instanceof AggregateError) return causeOf(new Error('several', { cause: cause.errors[0] }));
+  if (!(cause instanceof Error)) return String(cause);
+  return causeOf(cause) ?? ('code' in cause ? String(cause.code) : cause.message);
 }
 
 const TEXT_CHARS_MAX = 200;
@@ -177,35 +160,36 @@ function firstLine(error: unknown): string {
 
 // --- over stdio ---
 
-async function findStdio(upstream: Upstream & { kind: 'stdio' }, options: Asking): Promise<Finding> {
-  const { name } = upstream;
-  const opened: StdioTransport[] = [];
-  const connection: Connection = {
-    async open() {
-      const transport = await createStdioTransport(upstream, options.signal);
-      opened.push(transport);
-      return transport;
-    },
+async function reachStdio<T>(
+  upstream: Upstream & { kind: 'stdio' },
+  options: ReachOptions,
+  ask: (how: AskOptions) => Promise<T>,
+): Promise<Reached<T>> {
+  const opened: StdioConversation[] = [];
+  const open = async (): Promise<StdioConversation> => {
+    const conversation = await openStdioConversation(upstream, options);
+    opened.push(conversation);
+    return conversation;
   };
   try {
-    return good(name, await askServer(connection, options));
+    return { ok: true, value: await ask({ open, client: options.client }) };
   } catch (error) {
-    return { check: 'upstream', subject: name, level: 'fail', ...explainStdio(error, upstream, opened[0]) };
+    return unreached(upstream.name, explainStdio(error, upstream, opened[0]));
   }
 }
 
 function explainStdio(
   error: unknown,
   { command }: Upstream & { kind: 'stdio' },
-  transport: StdioTransport | undefined,
+  conversation: StdioConversation | undefined,
 ): Explained {
   if (error instanceof VerdictError) {
     const found = `the command ${command} cannot be started: ${error.details['detail'] ?? ''}`;
     return { found, advice: 'Is it installed, and on the PATH of whoever starts mcp-verdict?', exit: 4 };
   }
-  const said = transport?.lastWords() ?? '';
+  const said = conversation?.lastWords() ?? '';
   const words = said === '' ? '' : `; it said: ${shown(said)}`;
-  const end = transport?.end();
+  const end = conversation?.end();
   // What was told to end by us has not ended by itself.
   if (end !== undefined && end.signal === undefined && !isTimeout(error)) {
     return {
