@@ -8,10 +8,20 @@ import { keysVerb } from './keys.ts';
 import { policyVerb } from './policy.ts';
 import { recordsVerb } from './records.ts';
 import { serveVerb } from './serve.ts';
+import { toolsVerb } from './tools.ts';
 import type { Io, Verb } from './verb.ts';
 import { wrapVerb } from './wrap.ts';
 
-const VERBS: readonly Verb[] = [wrapVerb, serveVerb, policyVerb, recordsVerb, keysVerb, doctorVerb, demoVerb];
+const VERBS: readonly Verb[] = [
+  wrapVerb,
+  serveVerb,
+  policyVerb,
+  toolsVerb,
+  recordsVerb,
+  keysVerb,
+  doctorVerb,
+  demoVerb,
+];
 
 const HELP = `mcp-verdict: a policy proxy for MCP whose decisions are OpenTelemetry LogRecords
 

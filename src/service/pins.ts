@@ -35,15 +35,16 @@ export function readLock(file: string, cwd: string): ToolLock {
   } catch (error) {
     if (!(error instanceof VerdictError)) throw error;
     throw new VerdictError('config_invalid', {
-      detail: `${shown} cannot be read: ${error.details['detail']}.\n${HINT}`,
+      detail: `${shown} cannot be read: ${error.details['detail']}.\n${MISSING_HINT}`,
     });
   }
   const loaded = loadLock(shown, text);
   if (loaded.ok) return loaded.lock;
-  throw new VerdictError('config_invalid', { detail: `${listFaults(loaded.faults)}\n${HINT}` });
+  throw new VerdictError('config_invalid', { detail: `${listFaults(loaded.faults)}\n${FAULT_HINT}` });
 }
 
-const HINT = 'Tools are pinned with: mcp-verdict tools lock';
+const MISSING_HINT = 'Tools are pinned with: mcp-verdict tools lock';
+const FAULT_HINT = 'Restore it, or remove it and pin the tools anew with: mcp-verdict tools lock';
 
 /** @param pinning in force now */
 export function openPins(

@@ -40,7 +40,7 @@ describe('the pinned tools of a start', () => {
           undefined,
           /^tools\.lock\.json cannot be read: there is no such file\.\nTools are pinned with: mcp-verdict tools lock$/,
         ],
-        ['{', /^tools\.lock\.json:1:2 not valid JSON: it ends too early\nTools are pinned with/],
+        ['{', /^tools\.lock\.json:1:2 not valid JSON: it ends too early\nRestore it, or remove it and pin/],
       ] as const) {
         assert.throws(
           () => read(text, { files: mode, other: 'off' }),

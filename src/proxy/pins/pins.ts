@@ -7,12 +7,10 @@
  * by itself, so a server cannot show one session what it hides from another; calls are judged by what the server has
  * listed last, to whomever.
  */
-import { isObject } from '../../event/json.ts';
-import type { Json } from '../../event/json.ts';
-import { differencesOf } from './difference.ts';
 import { toolDigest } from './digest.ts';
 import type { Catalogue, ListedTool } from '../lists/catalogue.ts';
-import type { PinnedTool, PinnedTools, ToolLock } from './lock.ts';
+import type { PinnedTools, ToolLock } from './lock.ts';
+import { nearest } from './lock-change.ts';
 import { newsOf, SeenTools, type Seen } from './seen.ts';
 
 /**
@@ -161,17 +159,4 @@ function tell(options: ToolPinsOptions, server: Server, change: Omit<ToolChange,
   const { suppressed } = server;
   server.suppressed = 0;
   options.changed({ ...change, suppressed });
-}
-
-/** What a definition is compared with: of several pinned ones, that with the fewest differences. */
-function nearest(
-  pinned: readonly PinnedTool[],
-  definition: Json,
-): { readonly pinned: string | undefined; readonly difference: readonly string[] } {
-  const compared = pinned.map((entry) => ({
-    pinned: entry.digest,
-    difference: isObject(definition) ? differencesOf(entry.definition, definition) : [],
-  }));
-  const [first] = compared.toSorted((one, other) => one.difference.length - other.difference.length);
-  return first ?? { pinned: undefined, difference: [] };
 }

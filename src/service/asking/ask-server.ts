@@ -32,6 +32,13 @@ const LEGACY = '2025-11-25';
  */
 const CAPABILITIES = { roots: { listChanged: true }, sampling: {}, elicitation: { form: {}, url: {} } };
 
+/** Of 2025-11-25 alone; an extension since. */
+const TASKS = {
+  list: {},
+  cancel: {},
+  requests: { sampling: { createMessage: {} }, elicitation: { create: {} } },
+};
+
 /** Rejects with what the server answered to `initialize`, where it does not speak the newer protocol either. */
 export async function askServer(options: AskOptions): Promise<ServerCard> {
   try {
@@ -82,7 +89,7 @@ function initialize(options: AskOptions): Promise<ServerCard> {
   return within(options, async (conversation) => {
     const found = await conversation.ask('initialize', {
       protocolVersion: LEGACY,
-      capabilities: CAPABILITIES,
+      capabilities: { ...CAPABILITIES, tasks: TASKS },
       clientInfo: options.client,
     });
     const protocol = textOf(found.get('protocolVersion'), 'unknown');
