@@ -139,10 +139,9 @@ function isTimeout(error: unknown): boolean {
 
 /** `fetch` hides the system's code in the cause; undefined where it is none of its errors. */
 function causeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || error.cause === undefined) return undefined;
-  const { cause } = error;
+  const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof AggregateError) return causeOf(new Error('several', { cause: cause.errors[0] }));
-  if (!(cause instanceof Error)) return String(cause);
+  if (!(cause instanceof Error)) return undefined;
   return causeOf(cause) ?? ('code' in cause ? String(cause.code) : cause.message);
 }
 
