@@ -49,6 +49,7 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
   return {
     reject,
     show: (bytes, asked, origin) => gate.show(bytes, asked, origin),
+    listChanges: gate.listChanges,
     flush: () => rates.flush(),
     async decide(message, origin, direction): Promise<Ruling> {
       if (isNoise(message, direction) && !rates.admit(`server ${origin.server.name}`, undefined)) {

@@ -5,6 +5,7 @@
 import type { ErrorCode, ErrorDetails } from '../errors.ts';
 import type { OutcomeStatus, Reason } from '../event/vocabulary.ts';
 import type { Claimed, Identity } from '../identity/identity.ts';
+import type { ListChanges, ListName } from './lists/changes.ts';
 import type { Glimpse, Id, NotificationMessage, RequestMessage } from './message/message.ts';
 import type { TransportMessage } from './message/transport.ts';
 
@@ -70,7 +71,12 @@ export type Ruling = Forward | Refuse;
 /** What of an answer may go to the client. */
 export type Shown =
   /** The very same bytes where nothing had to be changed. */
-  | { readonly ok: true; readonly bytes: Uint8Array }
+  | {
+      readonly ok: true;
+      readonly bytes: Uint8Array;
+      /** What the server has lists of, as far as the answer tells. */
+      readonly lists?: readonly ListName[] | undefined;
+    }
   | { readonly ok: false; readonly code: ErrorCode; readonly details: ErrorDetails };
 
 /** What is refused before policy can be asked. */
@@ -112,4 +118,7 @@ export interface Gate {
    * @param origin of the request or stream that it goes out on
    */
   show(bytes: Uint8Array, asked: Asked | undefined, origin: Origin): Shown;
+
+  /** When `show` may show other lists than before; undefined where it never will. */
+  readonly listChanges?: ListChanges | undefined;
 }

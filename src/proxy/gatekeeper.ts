@@ -16,6 +16,7 @@ import { decisionFields, outcomeFields, rejectionFields, targetOf } from './deci
 import type { Answer, Direction, Forward, Gate, Governable, Origin } from './gate.ts';
 import type { Outcome, Refuse, Rejection, Ruling } from './gate.ts';
 import type { Catalogue } from './lists/catalogue.ts';
+import type { ListChanges } from './lists/changes.ts';
 import { createLists } from './lists/lists.ts';
 import { isRemoved, lookupMethod, type MethodRow } from './message/methods.ts';
 import { shown } from './message/strict-json.ts';
@@ -39,6 +40,8 @@ export interface GateOptions {
   readonly now: () => Date;
   /** Learns of the tools that upstreams list. */
   readonly catalogue?: Catalogue | undefined;
+  /** When other policy comes into force; undefined where none ever will. */
+  readonly listChanges?: ListChanges | undefined;
 }
 
 /** A gate that can be closed: from then on everything is refused, with reason `shutdown`. */
@@ -54,6 +57,7 @@ export function createGate(options: GateOptions): ClosableGate {
     },
     reject: (rejection) => reject(options, rejection),
     show: createLists(options),
+    listChanges: options.listChanges,
     decide: (message, origin, direction) =>
       decide(options, { message, origin, direction, closed, arrivedNs: process.hrtime.bigint() }),
   };

@@ -39,7 +39,7 @@ type Rule = (message: Governable, direction: Direction) => boolean | Promise<boo
 
 export function scriptedGate(
   allows: Rule = () => true,
-  show: Gate['show'] = (bytes) => ({ ok: true, bytes }),
+  lists: Partial<Pick<Gate, 'show' | 'listChanges'>> = {},
 ): ScriptedGate {
   const decided: ScriptedGate['decided'] = [];
   const rejected: Rejection[] = [];
@@ -55,7 +55,8 @@ export function scriptedGate(
     };
   };
   return {
-    show,
+    show: (bytes) => ({ ok: true, bytes }),
+    ...lists,
     decided,
     rejected,
     settled,

@@ -1,4 +1,5 @@
 /** What the tests of lists at the doors share: a policy that denies `drop`, and answers to lists. */
+import { createListChanges } from '../../src/proxy/lists/changes.ts';
 import { createLists } from '../../src/proxy/lists/lists.ts';
 import { NOW, policyOf, policyText } from '../policy/support.ts';
 
@@ -9,7 +10,21 @@ export const LISTED_POLICY = policyOf(
 );
 
 /** What a gate shows of answers under that policy. */
-export const showListed = createLists({ policy: () => LISTED_POLICY, now: () => NOW });
+export const LISTED = { show: createLists({ policy: () => LISTED_POLICY, now: () => NOW }) };
+
+/** The same, where other policy may come into force. */
+export function changingLists() {
+  let version = 0;
+  const changes = createListChanges(() => [version]);
+  const listChanges = changes.subscribe;
+  return {
+    lists: { show: createLists({ policy: () => LISTED_POLICY, now: () => NOW, listChanges }), listChanges },
+    change(): void {
+      version += 1;
+      changes.check();
+    },
+  };
+}
 
 export const ALL_TOOLS = '{"tools":[{"name":"drop"}, {"name":"read"}],"nextCursor":"2"}';
 export const SHOWN_TOOLS = '{"tools":[{"name":"read"}],"nextCursor":"2"}';

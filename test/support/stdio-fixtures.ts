@@ -35,7 +35,7 @@ export interface ScriptedGate extends Gate {
 
 export function scriptedGate(
   allows: (asked: Asked) => boolean | Promise<boolean> = () => true,
-  show?: Gate['show'],
+  lists: Partial<Pick<Gate, 'show' | 'listChanges'>> = {},
 ): ScriptedGate {
   const gate: ScriptedGate = {
     asked: [],
@@ -66,7 +66,8 @@ export function scriptedGate(
         settle,
       };
     },
-    show: show ?? ((bytes) => ({ ok: true, bytes })),
+    show: (bytes) => ({ ok: true, bytes }),
+    ...lists,
     reject(rejection) {
       gate.rejected.push(rejection);
       const id = rejection.id?.json ?? 'null';

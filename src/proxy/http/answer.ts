@@ -79,12 +79,17 @@ interface Response {
   readonly failed: Outcome | undefined;
 }
 
-function judgeResponse({ gate }: Relay, exchange: Exchange, { bytes, answer, failed }: Response): Judged {
+function judgeResponse(
+  { gate, bulletin }: Relay,
+  exchange: Exchange,
+  { bytes, answer, failed }: Response,
+): Judged {
   const { origin, ruling } = exchange;
   const request = exchange.message?.kind === 'request' ? exchange.message : undefined;
   const ours = request !== undefined && (answer.id === null || answer.id.json === request.id.json);
   const shown = gate.show(bytes, ours ? ruling?.asked : undefined, origin);
   if (!shown.ok) return { ...shown, message: request };
+  if (failed === undefined) bulletin.learn(origin.server.name, shown.lists);
   if (failed !== undefined && answer.outcome.status !== 'rpc_error') return { ...shown, outcome: failed };
   const foreign: Outcome = { status: 'transport_error', errorType: 'id_mismatch' };
   return { ...shown, outcome: ours ? answer.outcome : foreign };

@@ -12,6 +12,7 @@ import { createThrottle } from '../../telemetry/throttle.ts';
 import { createBridge } from '../bridge/bridge.ts';
 import type { Gate } from '../gate.ts';
 import { withTokens } from './authorized-upstream.ts';
+import { createBulletin } from './bulletin.ts';
 import { serve } from './desk.ts';
 import type { GiveUp } from './exchange.ts';
 import { httpLimits, type HttpLimits } from './limits.ts';
@@ -84,9 +85,10 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   const { bridge = createBridge({ diagnostics }) } = options;
   const upstreams = byKind(withTokens(createUpstreamClient(limits)), bridge);
   const sessions = createSessions(limits.sessionsMax);
+  const bulletin = createBulletin(gate.listChanges);
   const throttle = createThrottle(diagnostics);
   const desk: HttpDesk = {
-    relay: { gate, upstreams, pending, sessions, limits, throttle },
+    relay: { gate, upstreams, pending, sessions, bulletin, limits, throttle },
     terms: remembered(settings, (current) => termsOf(current, listen.host)),
     open: new Set(),
     callers: new Map(),
@@ -98,6 +100,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   watchWire(server, desk);
   const shut = async (deadlineMs: number): Promise<void> => {
     desk.closing = true;
+    bulletin.close();
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     await finish(desk, deadlineMs);
     server.closeAllConnections();

@@ -4,6 +4,7 @@ import { errorRow, type ErrorCode, type ErrorDetails } from '../../errors.ts';
 import type { Throttle } from '../../telemetry/throttle.ts';
 import { errorAnswer } from '../message/answer.ts';
 import type { Forward, Gate, Origin } from '../gate.ts';
+import type { Bulletin } from './bulletin.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Upstream, UpstreamClient } from './upstream.ts';
 import type { Message } from '../message/message.ts';
@@ -16,6 +17,7 @@ export interface Relay {
   readonly upstreams: UpstreamClient;
   readonly pending: Pending;
   readonly sessions: Sessions;
+  readonly bulletin: Bulletin;
   readonly limits: HttpLimits;
   /** Says what a peer can make us say without end. */
   readonly throttle: Throttle;

@@ -7,6 +7,7 @@ import { callerKey } from '../caller.ts';
 import type { Forward, Origin, Rejection } from '../gate.ts';
 import { fail, type Exchange, type Relay } from './exchange.ts';
 import { answerHeaders, ownHeaders } from './headers.ts';
+import { ACKNOWLEDGED, acknowledgedLists, type ListName } from '../lists/changes.ts';
 import { errorCode, statusOf, type UpstreamAnswer } from './upstream.ts';
 import type { Id, NotificationMessage, RequestMessage } from '../message/message.ts';
 import type { PendingKey } from '../pending.ts';
@@ -29,6 +30,8 @@ interface Stream {
   resumable: boolean;
   /** What the upstream has asked outside of a session: only while the stream is open can it be told from the rest. */
   readonly asked: Map<PendingKey, Forward>;
+  /** The lists whose changes the client has subscribed to, once the upstream has said so. */
+  subscribed: ReadonlySet<ListName>;
   /** The last refusal that we sent to the upstream; the next one waits for it. */
   refusal: Promise<void>;
 }
@@ -46,6 +49,7 @@ export async function relayStream(relay: Relay, exchange: Exchange, response: Up
     answered: exchange.message?.kind !== 'request',
     resumable: false,
     asked: new Map(),
+    subscribed: new Set(),
     refusal: Promise.resolve(),
   };
   client.writeHead(stream.httpStatus, {
@@ -56,8 +60,9 @@ export async function relayStream(relay: Relay, exchange: Exchange, response: Up
     'x-accel-buffering': 'no',
   });
   client.flushHeaders();
+  const leave = joinBulletin(stream);
   try {
-    await passEvents(stream, response);
+    await passEvents(stream, response, leave);
   } catch (error) {
     response.destroy();
     const finished = stream.answered || exchange.openEnded;
@@ -69,13 +74,32 @@ export async function relayStream(relay: Relay, exchange: Exchange, response: Up
     }
     return;
   } finally {
+    leave();
     for (const [key, ruling] of stream.asked) relay.pending.forget(key, ruling);
   }
   endOf(stream);
   client.end();
 }
 
-async function passEvents(stream: Stream, response: UpstreamAnswer): Promise<void> {
+/** @returns ends it */
+function joinBulletin(stream: Stream): () => void {
+  const { relay, exchange, origin, httpStatus } = stream;
+  const { client, message, method } = exchange;
+  const { name: server } = origin.server;
+  if (httpStatus !== 200) return () => {};
+  if (method === 'GET') {
+    const { sessionId } = origin;
+    const session =
+      sessionId === undefined ? undefined : JSON.stringify([server, callerKey(origin), sessionId]);
+    return relay.bulletin.open({ server, session, subscription: undefined, client });
+  }
+  if (message?.kind !== 'request' || message.method !== 'subscriptions/listen') return () => {};
+  const subscription = { id: message.id, lists: () => stream.subscribed };
+  return relay.bulletin.open({ server, session: undefined, subscription, client });
+}
+
+/** @param last called before what may be no whole event */
+async function passEvents(stream: Stream, response: UpstreamAnswer, last: () => void): Promise<void> {
   const { client, signal } = stream.exchange;
   const splitter = createSseSplitter({ eventBytesMax: stream.relay.limits.answerBytesMax });
   const pass = async (events: readonly SseEvent[]): Promise<void> => {
@@ -87,6 +111,7 @@ async function passEvents(stream: Stream, response: UpstreamAnswer): Promise<voi
     }
   };
   for await (const chunk of response) await pass(splitter.push(chunk));
+  last();
   await pass(splitter.end());
 }
 
@@ -174,6 +199,7 @@ function judgeResponse(
   const ruling = takeRuling(stream, id);
   const shown = relay.gate.show(data, ruling?.asked, origin);
   if (!shown.ok) return dropResponse(stream, event, { id, ruling }, shown);
+  relay.bulletin.learn(origin.server.name, shown.lists);
   ruling?.settle({ ...outcome, size: data.length, httpStatus });
   if (shown.bytes === data) return frameEvent(event);
   return frameEvent({ ...event, data: Buffer.from(shown.bytes).toString() });
@@ -184,6 +210,7 @@ async function judgeMessage(stream: Stream, message: RequestMessage | Notificati
   const { relay, origin } = stream;
   const ruling = await relay.gate.decide(message, origin, 'to_client');
   if (ruling.forward) {
+    if (message.method === ACKNOWLEDGED) stream.subscribed = acknowledgedLists(message.params);
     if (message.kind === 'request') awaitAnswer(stream, message.id, ruling);
     return true;
   }

@@ -20,7 +20,9 @@ export type AnswerText =
     };
 
 /** The envelope, the result, a list in it, and its items: so deep keys must not even look alike. */
-const LEVELS = 3;
+const FOLD_LEVELS = 3;
+/** One more, so that every member of those has a span. */
+const SPAN_LEVELS = 4;
 
 /**
  * Below the items keys may differ in case, since they are names of others' making: of a tool's arguments, say.
@@ -30,7 +32,7 @@ export function readAnswerText(bytes: Uint8Array): AnswerText {
   const text = decoded(bytes);
   if (text === undefined)
     return { ok: false, code: 'parse_utf8', details: {}, text: lenientUtf8.decode(bytes) };
-  const options = { depthMax: JSON_DEPTH_MAX.maximum, spanLevels: LEVELS, foldLevels: LEVELS };
+  const options = { depthMax: JSON_DEPTH_MAX.maximum, spanLevels: SPAN_LEVELS, foldLevels: FOLD_LEVELS };
   const json = parseStrictJson(text, options);
   if (!json.ok) return { ...json, text };
   const result = isObject(json.value) ? json.value.get('result') : undefined;

@@ -20,8 +20,8 @@ export interface View {
 type Result = ReadonlyMap<string, Json>;
 
 /** Whether a result has the form of a list: some object stands where its items would. */
-export function isListed(result: Result, { member }: ListKind): boolean {
-  const items = result.get(member);
+export function isListed(result: Result | undefined, { member }: ListKind): boolean {
+  const items = result?.get(member);
   return Array.isArray(items) && items.some(isObject);
 }
 

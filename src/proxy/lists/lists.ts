@@ -6,12 +6,14 @@
  */
 import type { Policy } from '../../policy/policy.ts';
 import { visibleTo, type Viewer } from '../../policy/visible.ts';
-import type { Asked, Gate, Origin } from '../gate.ts';
+import type { Asked, Gate, Origin, Shown } from '../gate.ts';
 import { type Limit, limitOf } from '../limit.ts';
-import { editedBytes, readAnswerText } from './answer-text.ts';
+import { announcements, listsOf } from './announce.ts';
+import { editedBytes, readAnswerText, type ReadResult } from './answer-text.ts';
 import type { Catalogue } from './catalogue.ts';
+import type { ListChanges } from './changes.ts';
 import { isListed, listEdits } from './filter.ts';
-import { LIST_KINDS, listOf } from './kinds.ts';
+import { LIST_KINDS, listOf, type ListKind } from './kinds.ts';
 
 /** Milliseconds that a client may keep a list: what policy has taken away since is shown for so long at most. */
 export const LIST_TTL_MS_MAX: Limit = { default: 60_000, maximum: 86_400_000 };
@@ -21,6 +23,8 @@ export interface ListsOptions {
   readonly policy: () => Policy;
   readonly now: () => Date;
   readonly catalogue?: Catalogue | undefined;
+  /** Where there is none, lists never change but by the server's doing, and nothing else is announced. */
+  readonly listChanges?: ListChanges | undefined;
   /** See LIST_TTL_MS_MAX. */
   readonly listTtlMsMax?: number | undefined;
 }
@@ -28,26 +32,45 @@ export interface ListsOptions {
 /** @throws VerdictError config_invalid for a limit out of range */
 export function createLists(options: ListsOptions): Gate['show'] {
   const ttlMsMax = limitOf('listTtlMsMax', LIST_TTL_MS_MAX, options.listTtlMsMax);
-  return (bytes, asked, origin) => {
-    const list = asked && listOf(asked.method);
-    if (asked !== undefined && list === undefined) return { ok: true, bytes };
-    const read = readAnswerText(bytes);
-    if (!read.ok) return asked === undefined && !mayNameList(read.text) ? { ok: true, bytes } : read;
+  const filtered = (
+    bytes: Uint8Array,
+    read: ReadResult,
+    lists: readonly ListKind[],
+    viewer: Viewer,
+  ): Uint8Array => {
     const { result } = read;
-    if (result === undefined) return { ok: true, bytes };
-    const lists = list === undefined ? LIST_KINDS.filter((kind) => isListed(result, kind)) : [list];
-    if (lists.length === 0) return { ok: true, bytes };
-    if (list !== undefined && result.has(list.member) && !Array.isArray(result.get(list.member))) {
+    if (result === undefined || lists.length === 0) return bytes;
+    const visible = visibleTo(options.policy(), viewer, { now: options.now() });
+    const view = { server: viewer.server, visible, catalogue: options.catalogue, ttlMsMax };
+    return editedBytes(bytes, read, listEdits(read, result, lists, view));
+  };
+  return (bytes, asked, origin) => {
+    if (asked === undefined) {
+      const read = readAnswerText(bytes);
+      if (!read.ok) return mayNameList(read.text) ? read : { ok: true, bytes };
+      const lists = LIST_KINDS.filter((kind) => isListed(read.result, kind));
+      return { ok: true, bytes: filtered(bytes, read, lists, viewerOf(origin)) };
+    }
+    if (asked.method === 'initialize' && options.listChanges !== undefined) return announced(bytes);
+    const list = listOf(asked.method);
+    if (list === undefined) return { ok: true, bytes };
+    const read = readAnswerText(bytes);
+    if (!read.ok) return read;
+    const items = read.result?.get(list.member) ?? [];
+    if (!Array.isArray(items)) {
       return { ok: false, code: 'parse_envelope', details: { detail: `${list.member} must be an array` } };
     }
-    const edits = listEdits(read, result, lists, {
-      server: origin.server.name,
-      visible: visibleTo(options.policy(), viewerOf(origin, asked), { now: options.now() }),
-      catalogue: options.catalogue,
-      ttlMsMax,
-    });
-    return { ok: true, bytes: editedBytes(bytes, read, edits) };
+    const shown = filtered(bytes, read, [list], viewerOf(origin, asked));
+    return { ok: true, bytes: shown, lists: read.result === undefined ? [] : [list.name] };
   };
+}
+
+/** One that cannot be read strictly announces nothing more than it does. */
+function announced(bytes: Uint8Array): Shown {
+  const read = readAnswerText(bytes);
+  if (!read.ok || read.result === undefined) return { ok: true, bytes };
+  const { result } = read;
+  return { ok: true, bytes: editedBytes(bytes, read, announcements(read, result)), lists: listsOf(result) };
 }
 
 /** A list that only some readers see, among the answers to nobody knows what; escapes may spell anything. */

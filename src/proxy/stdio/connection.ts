@@ -3,6 +3,7 @@ import type { Claimed } from '../../identity/identity.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
 import type { Throttle } from '../../telemetry/throttle.ts';
 import type { Answer, Direction, Gate, Origin, Rejection } from '../gate.ts';
+import type { ListName } from '../lists/changes.ts';
 import { errorAnswer } from '../message/answer.ts';
 import type { Call, Id, MessageLimits } from '../message/message.ts';
 import type { Lane, Turn } from './lane.ts';
@@ -35,6 +36,8 @@ export interface Connection extends StdioRelayOptions {
   readonly down: Side;
   /** Says what either side can make us say without end. */
   readonly throttle: Throttle;
+  /** What the upstream has lists of, as far as its answers have told. */
+  readonly lists: Set<ListName>;
   claimed: Claimed;
   /** Key of the `initialize` request whose answer is still to come. */
   initializing: string | undefined;

@@ -4,6 +4,7 @@ import { errorAnswer } from '../message/answer.ts';
 import { idOf, type NotificationMessage, type RequestMessage } from '../message/message.ts';
 import { broken, nothing, originOf, reject, type Connection, type Side } from './connection.ts';
 import type { Turn } from './lane.ts';
+import { noteSubscription } from './list-changes.ts';
 import { frame } from './line-stream.ts';
 
 interface Governed {
@@ -56,6 +57,7 @@ async function forward(
   const sent = { message, trace: ruling.trace };
   if (message.kind === 'notification') {
     await side.onward.write(framed, sent);
+    if (side.direction === 'to_client') noteSubscription(connection, message);
     const cancelled = cancelledId(message);
     if (cancelled !== undefined) side.requests.cancel(cancelled);
     return;

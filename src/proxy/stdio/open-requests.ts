@@ -4,6 +4,7 @@
  */
 import type { Asked, Forward, Outcome } from '../gate.ts';
 import { type Limit, limitOf } from '../limit.ts';
+import type { ListName } from '../lists/changes.ts';
 import type { Id } from '../message/message.ts';
 
 /** Forwarded requests that may wait for their answer; over it the oldest is given up as `unknown`. */
@@ -17,6 +18,8 @@ interface OpenRequest {
   forward: Forward | undefined;
   /** Whether its sender has taken it back. The other side may answer all the same. */
   cancelled: boolean;
+  /** The lists of whose changes the other side has promised to tell, in answer to it. */
+  subscribed: ReadonlySet<ListName> | undefined;
 }
 
 export class OpenRequests {
@@ -31,7 +34,7 @@ export class OpenRequests {
   open(id: Id): boolean {
     if (this.#byId.has(id.json)) return false;
     if (this.#byId.size >= this.#openMax) this.#giveUpOldest();
-    this.#byId.set(id.json, { id, forward: undefined, cancelled: false });
+    this.#byId.set(id.json, { id, forward: undefined, cancelled: false, subscribed: undefined });
     return true;
   }
 
@@ -68,6 +71,19 @@ export class OpenRequests {
   cancel(idJson: string): void {
     const request = this.#byId.get(idJson);
     if (request !== undefined) request.cancelled = true;
+  }
+
+  /** Notes that an open request has become a subscription. */
+  subscribe(idJson: string, lists: ReadonlySet<ListName>): void {
+    const request = this.#byId.get(idJson);
+    if (request?.forward !== undefined) request.subscribed = lists;
+  }
+
+  /** The subscriptions that have not ended. */
+  subscriptions(): readonly { readonly id: Id; readonly lists: ReadonlySet<ListName> }[] {
+    return [...this.#byId.values()].flatMap(({ id, cancelled, subscribed: lists }) =>
+      cancelled || lists === undefined ? [] : [{ id, lists }],
+    );
   }
 
   /** Ends all. @returns the ids that wait for an answer and will get none now */

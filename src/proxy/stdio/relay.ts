@@ -10,6 +10,7 @@ import { clientLine } from './client-lines.ts';
 import { broken, pass, type Connection, type Side, type StdioRelayOptions } from './connection.ts';
 import { Lane } from './lane.ts';
 import { LINE_BYTES_MAX, type Line } from './line-splitter.ts';
+import { tellOfListChanges } from './list-changes.ts';
 import { frame } from './line-stream.ts';
 import { OpenRequests } from './open-requests.ts';
 import type { Inlet } from './peer.ts';
@@ -43,10 +44,12 @@ export function createStdioRelay(options: StdioRelayOptions): StdioRelay {
     up: side('to_upstream', toUpstream, toClient),
     down: side('to_client', toClient, toUpstream),
     throttle: createThrottle(diagnostics),
+    lists: new Set(),
     claimed: {},
     initializing: undefined,
     protocolVersion: undefined,
   };
+  const untell = tellOfListChanges(connection);
   return {
     fromClient(line) {
       clientLine(connection, line);
@@ -62,7 +65,10 @@ export function createStdioRelay(options: StdioRelayOptions): StdioRelay {
       return down.lane.room();
     },
     idle: (direction) => (direction === 'to_upstream' ? connection.up : connection.down).lane.idle(),
-    breakOff: (detail) => breakOff(connection, detail),
+    breakOff(detail) {
+      untell();
+      return breakOff(connection, detail);
+    },
   };
 }
 

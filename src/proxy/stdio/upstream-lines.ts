@@ -55,6 +55,7 @@ function upstreamResponse(
     dropResponse(connection, id, shown);
     return;
   }
+  for (const name of shown.lists ?? []) connection.lists.add(name);
   if (id !== null) {
     if (id.json === connection.initializing) {
       connection.initializing = undefined;

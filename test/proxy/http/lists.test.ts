@@ -9,12 +9,12 @@ import {
   DOUBLE_TOOLS,
   listRequest,
   SHOWN_TOOLS,
-  showListed,
+  LISTED,
 } from '../../support/listing.ts';
 
 const SESSION = ['Mcp-Session-Id', 's'];
 const body = (id: number, method?: string): string => JSON.stringify(listRequest(id, method));
-const gate = () => scriptedGate(() => true, showListed);
+const gate = () => scriptedGate(() => true, LISTED);
 
 function json(response: ServerResponse, text: string, status = 200): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(text);

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { VerdictError } from '../../../src/errors.ts';
 import type { Asked, Origin } from '../../../src/proxy/gate.ts';
 import type { Catalogue, ListedTool } from '../../../src/proxy/lists/catalogue.ts';
+import { createListChanges } from '../../../src/proxy/lists/changes.ts';
 import { createLists, LIST_TTL_MS_MAX, type ListsOptions } from '../../../src/proxy/lists/lists.ts';
 import { NOW, policyOf, policyText } from '../../policy/support.ts';
 
@@ -223,6 +224,53 @@ describe('caching', () => {
     const read = answer('{"contents":[],"cacheScope":"public","ttlMs":900000}');
     assert.equal(show(read, asked('resources/read')), read);
     assert.equal(show(read, UNKNOWN), read);
+  });
+});
+
+describe('the answer to initialize', () => {
+  const listChanges = createListChanges(() => []).subscribe;
+  const initialize = { asked: { method: 'initialize', protocolVersion: undefined }, listChanges };
+  const vectors: readonly (readonly [what: string, capabilities: string, left: string])[] = [
+    ['says that lists may change', '{"tools":{}}', '{"tools":{"listChanged":true}}'],
+    [
+      'whatever the server says of it, and no other byte is touched',
+      '{ "logging":{}, "tools": { "listChanged" : false , "x":{"a":{}}}, "resources":{"subscribe":true} }',
+      '{ "logging":{}, "tools": { "listChanged" : true , "x":{"a":{}}}, "resources":{"listChanged":true,"subscribe":true} }',
+    ],
+    ['once', '{"prompts":{"listChanged":true}}', '{"prompts":{"listChanged":true}}'],
+    ['of the lists that there are', '{"tools":null,"prompts":[]}', '{"tools":null,"prompts":[]}'],
+  ];
+  for (const [what, capabilities, left] of vectors) {
+    test(what, () => {
+      const text = (of: string): string =>
+        answer(`{"protocolVersion":"2025-11-25","capabilities":${of},"tools":[]}`);
+      assert.equal(show(text(capabilities), initialize), text(left));
+    });
+  }
+
+  test('is left alone where lists never change, where it cannot be read strictly, and in 2026-07-28', () => {
+    const plain = answer('{"capabilities":{"tools":{}}}');
+    assert.equal(show(plain, { ...initialize, listChanges: undefined }), plain);
+    assert.equal(show(plain, { ...asked('server/discover'), listChanges }), plain);
+    const twice = answer('{"capabilities":{"tools":{}},"capabilities":{}}');
+    assert.equal(show(twice, initialize), twice);
+    const error = '{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"no"}}';
+    assert.equal(show(error, initialize), error);
+  });
+
+  test('and those to lists tell what the server has lists of', () => {
+    const lists = (text: string, of: Asked): unknown => {
+      const shown = createLists({ ...OPTIONS, listChanges })(Buffer.from(text), of, origin);
+      return shown.ok && shown.lists;
+    };
+    const capabilities = answer('{"capabilities":{"resources":{},"tools":{}}}');
+    assert.deepEqual(lists(capabilities, initialize.asked), ['tools', 'resources']);
+    assert.deepEqual(lists(answer('{"tools":[]}'), TOOLS), ['tools']);
+    assert.deepEqual(
+      lists(answer('{"resourceTemplates":[]}'), { ...TOOLS, method: 'resources/templates/list' }),
+      ['resources'],
+    );
+    assert.equal(lists(answer('{"tools":[]}'), { ...TOOLS, method: 'tools/call' }), undefined);
   });
 });
 

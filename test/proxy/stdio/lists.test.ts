@@ -7,14 +7,14 @@ import {
   DOUBLE_TOOLS,
   listRequest,
   SHOWN_TOOLS,
-  showListed,
+  LISTED,
 } from '../../support/listing.ts';
 import { bench, wire } from '../../support/stdio-bench.ts';
 import { call, scriptedGate } from '../../support/stdio-fixtures.ts';
 
 const open = (openMax?: number) =>
   bench(
-    scriptedGate(() => true, showListed),
+    scriptedGate(() => true, LISTED),
     { openMax },
   );
 
@@ -33,7 +33,7 @@ test('an answer to a request that is not known any more is a list where it looks
 });
 
 test('a list that readers could read differently is dropped, recorded, and answered with an error', async () => {
-  const gate = scriptedGate(() => true, showListed);
+  const gate = scriptedGate(() => true, LISTED);
   const b = bench(gate);
   await b.up(listRequest(1));
   await b.down(answerText(1, DOUBLE_TOOLS), answerText(99, DOUBLE_TOOLS));
