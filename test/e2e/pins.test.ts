@@ -1,15 +1,25 @@
 /** Tools that change under a proxy that runs, through both doors, and the verb that pins them. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test, type TestContext } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import {
+  Client as ModernClient,
+  StreamableHTTPClientTransport as ModernTransport,
+  type VersionNegotiationOptions,
+} from '@modelcontextprotocol/client';
+import { createMcpHandler, McpServer } from '@modelcontextprotocol/server';
+import { z } from 'zod';
 import type { Event } from '../../src/event/vocabulary.ts';
+import { readLock } from '../../src/service/pins.ts';
 import { startChangingServer } from '../support/changing-server.ts';
-import { CLI, plainEnvironment, runCli, startCli } from '../support/cli.ts';
+import { CLI, plainEnvironment, ROOT, runCli, startCli } from '../support/cli.ts';
+import { createFetchServer } from '../support/fetch-server.ts';
 
 const TIMEOUT_MS = 240_000;
 const TESTS_AT_ONCE = 3;
@@ -303,37 +313,77 @@ describe('tools lock and tools check', { timeout: TIMEOUT_MS, concurrency: TESTS
     assert.equal(readFileSync(join(directory, 'tools.lock.json'), 'utf8'), before);
   });
 
-  test('are asked for by a start that cannot find what they make', async () => {
+  test('ask as a client of every capability: some servers have tools only for those', async () => {
     const { directory, tools } = scene();
+    const server = join(ROOT, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js');
+    const { code, stderr } = await tools('lock', '--server', 'up', '--', process.execPath, server, 'stdio');
+    assert.equal(code, 0, stderr);
+    const lock = readLock(join(directory, 'tools.lock.json'), directory).get('up');
+    for (const name of [
+      'echo',
+      'trigger-sampling-request',
+      'get-roots-list',
+      'trigger-elicitation-request-async',
+    ]) {
+      assert.ok(lock?.has(name), name);
+    }
+  });
+
+  test('pin what a server says in each protocol, so that clients of both are shown it', async (t) => {
+    const { directory, tools } = scene();
+    const handler = createMcpHandler(() => {
+      const server = new McpServer({ name: 'dual', version: '1.0.0' });
+      // A list is no output schema of 2025-11-25: the SDK puts it into an object for older clients.
+      const outputSchema = z.array(z.number());
+      server.registerTool('sum', { description: GOOD, outputSchema }, () => ({
+        content: [],
+        structuredContent: [3],
+      }));
+      return server;
+    });
+    const listener = createFetchServer((request) => handler.fetch(request));
+    await new Promise<void>((listening) => listener.listen(0, '127.0.0.1', listening));
+    t.after(() => (listener.closeAllConnections(), listener.close()));
+    // A server that listens on TCP has an AddressInfo.
+    const upstream = `http://127.0.0.1:${(listener.address() as AddressInfo).port}/mcp`;
+    writeFileSync(
+      join(directory, 'verdict.yaml'),
+      'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\nkeys: {directory: keys}\n' +
+        `spool: {directory: spool}\npins: {}\nservers: {up: {url: "${upstream}"}}\n`,
+    );
+    const locked = await tools('lock', '--config', 'verdict.yaml');
+    assert.match(locked.stdout, /^up: 1 tool, asked in MCP 2025-11-25 and 2026-07-28\n/);
+    const proxy = startCli(['serve', '--config', 'verdict.yaml'], { cwd: directory });
+    t.after(() => proxy.stop('SIGKILL'));
+    const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
+    const modes: readonly VersionNegotiationOptions[] = [{ mode: 'legacy' }, { mode: { pin: '2026-07-28' } }];
+    for (const versionNegotiation of modes) {
+      const client = new ModernClient({ name: 'test', version: '1' }, { versionNegotiation });
+      await client.connect(new ModernTransport(new URL(url)));
+      const { tools: listed } = await client.listTools();
+      assert.deepEqual(
+        listed.map(({ name }) => name),
+        ['sum'],
+      );
+      assert.notEqual((await client.callTool({ name: 'sum', arguments: {} })).isError, true);
+      await client.close();
+    }
+    assert.doesNotMatch(proxy.stderr(), /as it is pinned/);
+  });
+
+  test('are asked for by a start that cannot find what they make', async () => {
+    const { directory } = scene();
     writeFileSync(
       join(directory, 'verdict.yaml'),
       'policy: [policy.yaml]\nidentity: {anonymous: allow}\nservers: {up: {url: "http://127.0.0.1:9/mcp", pin: strict}}\n',
     );
     for (const args of [
       ['serve', '--config', 'verdict.yaml'],
-      ['serve', '--config', 'verdict.yaml', '--check'],
       ['wrap', '--policy', 'policy.yaml', '--pin', 'strict', ...STDIO],
-      ['tools', 'check', ...STDIO],
     ]) {
       const { code, stderr } = await runCli(args, { cwd: directory });
       assert.equal(code, 3, args.join(' '));
-      assert.match(
-        stderr,
-        /tools\.lock\.json cannot be read: there is no such file\.\nTools are pinned with: mcp-verdict tools lock/,
-      );
-    }
-    writeFileSync(join(directory, 'tools.lock.json'), '{"servers": ');
-    const broken = await tools('lock', ...STDIO);
-    assert.equal(broken.code, 3);
-    assert.match(broken.stderr, /^tools\.lock\.json:1:13 not valid JSON: it ends too early\nRestore it/);
-    for (const args of [
-      [],
-      ['lock'],
-      ['lock', '--config', 'a', ...STDIO],
-      ['show', ...STDIO],
-      ['lock', '--'],
-    ]) {
-      assert.equal((await runCli(['tools', ...args], { cwd: directory })).code, 2, args.join(' '));
+      assert.match(stderr, /no such file\.\nTools are pinned with: mcp-verdict tools lock/);
     }
   });
 });
