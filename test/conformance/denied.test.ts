@@ -146,6 +146,72 @@ describe('a denied tool', () => {
     assert.ok(!fixture.stdout().includes(RAN));
   });
 
+  describe('is in no list', () => {
+    const LIST = text(request('tools/list', {}));
+    const inSession = (id: string): readonly string[] => [
+      'Mcp-Session-Id',
+      id,
+      'MCP-Protocol-Version',
+      '2025-11-25',
+    ];
+    const posted = ['Content-Type', 'application/json'];
+
+    /** A list that holds the other tools, so that what is missing is missing for a reason. */
+    const check = (listed: string): void => {
+      assert.match(listed, /"test_simple_text"/);
+      assert.doesNotMatch(listed, new RegExp(TOOL));
+    };
+
+    /** What is sent again of the stream that the list came on. @param from the proxy that is asked for it */
+    async function replayed(from: string, before: string): Promise<string> {
+      const { port, pathname } = new URL(from);
+      const headers = ['Accept', 'text/event-stream', ...inSession(session), 'Last-Event-ID', before];
+      const resumed = await open(Number(port), { method: 'GET', path: pathname, headers });
+      const read = streamReader(resumed);
+      const listed = await within('the replay', read('"test_simple_text"'));
+      const rest = await within('the rest of it', read('\n\n'));
+      resumed.destroy();
+      return listed + rest;
+    }
+
+    /** The id of the event before the list, on the stream that answers a request for it. */
+    async function listedAfter(): Promise<string> {
+      const listed = await post(proxy.url, { headers: [...posted, ...inSession(session)], body: LIST });
+      check(listed);
+      const [, first = ''] = /^id: (.+)$/m.exec(listed) ?? [];
+      assert.notEqual(first, '');
+      return first;
+    }
+
+    test('of a session', async () => {
+      await listedAfter();
+    });
+
+    test('of 2026-07-28', async () => {
+      const headers = ['MCP-Protocol-Version', '2026-07-28', 'Mcp-Method', 'tools/list', ...posted];
+      check(await post(proxy.url, { headers, body: text(request('tools/list', { _meta: ENVELOPE })) }));
+    });
+
+    test('that is sent again when its stream is resumed', async () => {
+      check(await replayed(proxy.url, await listedAfter()));
+    });
+
+    test('that is sent again by a proxy that has never heard of the request', async (t) => {
+      const before = await listedAfter();
+      const other = await startProxy(direct, 'denies some other tool');
+      t.after(() => other.stop());
+      check(await replayed(other.url, before));
+    });
+
+    test('while the server itself lists it', async () => {
+      const own = await openSession(direct);
+      assert.match(
+        await post(direct, { headers: [...posted, ...inSession(own)], body: LIST }),
+        new RegExp(TOOL),
+      );
+    });
+  });
+
   test('runs where nobody stands before it, and an allowed one runs through the proxy', async () => {
     const good = ['Content-Type', 'application/json', 'Mcp-Session-Id', session];
     assert.match(
