@@ -4,7 +4,6 @@
  * `${env:NAME}` is resolved in scalars after the YAML has been parsed, so that a value can never change the
  * file's structure.
  */
-import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { formatFault, readDocument, type Fault } from './document.ts';
 import { VerdictError } from './errors.ts';
@@ -15,7 +14,9 @@ import { issuersOf } from './config/identity.ts';
 import { pinsOf, type PinsConfig } from './config/pins.ts';
 import { childLimitsOf, serversOf, type ServerConfig } from './config/servers.ts';
 import { tlsOf, type TlsPart } from './config/tls.ts';
+import { watchOf } from './config/reload.ts';
 import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
+import { readTextFile, type ReadText } from './config/text-file.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
 import type { JwtIssuer } from './identity/jwt.ts';
 import type { DenialStyle } from './policy/verdict.ts';
@@ -50,14 +51,16 @@ export interface ServeConfig extends TlsPart {
   readonly admin: { readonly host: string; readonly port: number } | undefined;
   readonly messageBytesMax: number | undefined;
   readonly shutdownTimeoutMs: number;
+  /** How often its files are looked at. */
+  readonly watchMs: number | 'off';
 }
 
 export const SHUTDOWN_TIMEOUT_MS = 10_000;
 export const SHUTDOWN_TIMEOUT_MS_MAX = 300_000;
 
 /** Reads and checks verdict.yaml. Throws `config_invalid` with every fault, one a line, or `file_unreadable`. */
-export function loadServeConfig(file: string, env: Environment): ServeConfig {
-  const document = readDocument({ file, text: readTextFile(file), schema: CONFIG_SCHEMA });
+export function loadServeConfig(file: string, env: Environment, read: ReadText = readTextFile): ServeConfig {
+  const document = readDocument({ file, text: read(file), schema: CONFIG_SCHEMA });
   if (!document.ok) throw invalid(document.faults);
   const faults: Fault[] = [];
   const fault = (pointer: string, message: string): void => {
@@ -73,14 +76,6 @@ export function loadServeConfig(file: string, env: Environment): ServeConfig {
 /** Where keys live unless told otherwise: the user's state directory, or the system's for root. */
 export function defaultKeysDirectory(env: Environment): string {
   return join(stateDirectory(env), 'keys');
-}
-
-export function readTextFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new VerdictError('file_unreadable', { file, detail: reasonOf(error) }, { cause: error });
-  }
 }
 
 /** The version in package.json, which stands one level above both src and dist. */
@@ -134,6 +129,7 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     keysDirectory: keysDirectoryOf(raw, base, env),
     messageBytesMax: raw.limits?.message_bytes,
     shutdownTimeoutMs: shutdownTimeoutOf(raw, fault),
+    watchMs: watchOf(raw.reload ?? {}, fault),
     exporters: exportersOf(raw, { base, env, fault }),
     spool: spoolOf(raw, { base, env, fault }),
     denials: raw.denials ?? 'explained',
@@ -220,12 +216,4 @@ function resolveEnv(value: unknown, env: Environment, pointer: string, fault: As
 
 function invalid(faults: readonly Fault[]): VerdictError {
   return new VerdictError('config_invalid', { detail: faults.map(formatFault).join('\n') });
-}
-
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (code === 'ENOENT') return 'there is no such file';
-  if (code === 'EACCES') return 'permission denied';
-  if (code === 'EISDIR') return 'it is a directory';
-  return error instanceof Error ? error.message : String(error);
 }

@@ -162,6 +162,10 @@ export const ERRORS = {
   file_unreadable: { text: '{file} cannot be read: {detail}.', exit: 3 },
   config_invalid: { text: '{detail}', exit: 3 },
   policy_invalid: { text: '{detail}', exit: 3 },
+  restart_needed: {
+    text: 'What has changed of {parts} takes effect at the next start only, so nothing of the change was taken.',
+    exit: 3,
+  },
   listen_failed: { text: 'Cannot listen on {address}: {detail}.', exit: 4 },
   spool_unavailable: {
     text: 'The spool cannot be used: {detail}. Name another directory, or set its durability to none.',

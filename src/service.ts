@@ -5,17 +5,19 @@
  * Start: keys, policy, pipeline, gate, `start` record, door. Stop: door (calls in flight finish), gate, `stop`
  * record, pipeline. So behind whatever a door lets through there is a gate, and behind that a pipeline.
  */
-import { packageVersion, type Environment, type ServeConfig } from './config.ts';
+import { loadServeConfig, packageVersion, type Environment, type ServeConfig } from './config.ts';
 import { checkExporters } from './export/delivery.ts';
 import type { Policy } from './policy/policy.ts';
 import { createBridge } from './proxy/bridge/bridge.ts';
 import { createHttpDoor, type DoorSettings, type HttpDoor } from './proxy/http/door.ts';
-import { callersOf, readCallers, readTls } from './service/callers.ts';
-import { upstreamsOf } from './service/client-credentials.ts';
+import type { StdioUpstream } from './proxy/http/upstream.ts';
+import { readCallers, readTls } from './service/callers.ts';
 import { startCore, type Core, type Watch } from './service/core.ts';
 import { readPinning } from './service/pins.ts';
 import { readPolicy } from './service/policy.ts';
 import type { Farewell } from './service/records.ts';
+import { changesOf, readInForce } from './service/reload/in-force.ts';
+import { startReloading } from './service/reload/reload.ts';
 import type { Diagnostics } from './telemetry/diagnostics.ts';
 import { serveHealth, type HealthServer } from './telemetry/health.ts';
 
@@ -24,9 +26,10 @@ export interface Serving {
   readonly port: number;
   /** Where /healthz and /readyz are, if anywhere. */
   readonly admin: { readonly host: string; readonly port: number } | undefined;
-  readonly policy: Policy;
-  /** Log files may have been moved away: they are opened anew. */
-  reopen(): void;
+  /** In force now. */
+  readonly policy: () => Policy;
+  /** Opens log files anew, which may have been moved away, and takes changes of config, policy and keys over. */
+  reload(): Promise<void>;
   /** Stops as the head of this file says. Safe to call twice. */
   stop(): Promise<Farewell>;
 }
@@ -41,23 +44,22 @@ export interface ServeOptions {
 
 /** Starts `serve`. Throws before anything listens where the config, the policy or the keys are wrong. */
 export async function startServe(options: ServeOptions): Promise<Serving> {
-  const { config, diagnostics } = options;
-  const apiKeys = readCallers(config, options.cwd, diagnostics);
-  const tls = readTls(config.tls);
-  const core = await startCore({ ...options, ...config });
-  const settings: DoorSettings = {
-    servers: upstreamsOf(config.servers, diagnostics),
-    ...callersOf(config, apiKeys, diagnostics),
-    tls,
-    messageLimits: config.messageBytesMax === undefined ? {} : { bytesMax: config.messageBytesMax },
-    allowedHosts: config.allowedHosts,
-    allowedOrigins: config.allowedOrigins,
-  };
+  const { config, cwd, env, diagnostics } = options;
+  let inForce = readInForce(config, { cwd, diagnostics, reading: diagnostics });
+  const core = await startCore({
+    ...options,
+    ...config,
+    policy: () => inForce.policy,
+    pinning: () => inForce.pinning,
+    denials: () => inForce.config.denials,
+    changing: true,
+  });
+  const bridge = createBridge({ limits: config.childLimits, diagnostics });
   const door = createHttpDoor({
     gate: core.gate,
-    settings: () => settings,
+    settings: () => inForce.door,
     listen: config.listen,
-    bridge: createBridge({ limits: config.childLimits, diagnostics }),
+    bridge,
     diagnostics,
   });
   const [address, health] = await Promise.all([door.listen(), startHealth(config, core)]).catch(
@@ -67,17 +69,44 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
       throw error;
     },
   );
+  const files = startReloading({
+    roots: [config.file],
+    watchMs: config.watchMs,
+    load(read, reading) {
+      const next = loadServeConfig(config.file, env, read);
+      return readInForce(next, { cwd, diagnostics, reading, read, before: inForce });
+    },
+    changes: (next) => changesOf(inForce, next),
+    put(next) {
+      inForce = next;
+    },
+    tell() {
+      core.rulesChanged();
+      // A process whose server has gone, or is started otherwise now, lives as long as calls of it are in flight.
+      void door.settingsChanged().then(() => bridge.keepOnly(stdioOf(inForce.door.servers)));
+    },
+    lifecycle: core.lifecycle,
+    diagnostics,
+  });
   let stopping: Promise<Farewell> | undefined;
   return {
     ...address,
     admin: health,
-    policy: core.policy,
-    reopen: () => core.records.reopen(),
+    policy: () => inForce.policy,
+    async reload() {
+      core.records.reopen();
+      await files.now();
+    },
     stop() {
+      files.stop();
       stopping ??= stopInTime(config.shutdownTimeoutMs, { door, core, health });
       return stopping;
     },
   };
+}
+
+function stdioOf(servers: DoorSettings['servers']): ReadonlySet<StdioUpstream> {
+  return new Set([...servers.values()].filter((server) => server.kind === 'stdio'));
 }
 
 interface Standing {

@@ -108,7 +108,7 @@ async function act({ io, paint, serving, target }: Stage): Promise<void> {
   const heading = (text: string): void => void io.stdout.write(`\n${paint('bold', text)}\n\n`);
   io.stdout.write(
     `A sample MCP server named shop, and mcp-verdict in front of it at ${target.url.href}\n` +
-      `with ${serving.policy.rules.length} rules: deny beats approval beats allow, and what no rule allows is denied.\n`,
+      `with ${serving.policy().rules.length} rules: deny beats approval beats allow, and what no rule allows is denied.\n`,
   );
   heading('An agent with a key, over the MCP SDK');
   const { runAgent, runHostileAgent } = await import('./demo-agent.ts');

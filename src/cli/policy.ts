@@ -1,7 +1,7 @@
 /** `policy`: checks policy files, and explains what they say about one request. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { readTextFile } from '../config.ts';
+import { readTextFile } from '../config/text-file.ts';
 import { closest } from '../document/words.ts';
 import { formatFault, type Fault } from '../document.ts';
 import { VerdictError, errorText } from '../errors.ts';

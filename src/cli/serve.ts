@@ -10,7 +10,10 @@ import type { Io, Verb } from './verb.ts';
 const HELP = `Usage: mcp-verdict serve --config verdict.yaml
 
 Serves every server of the config at /SERVER/mcp (Streamable HTTP), and decides each message by the policy before it
-goes on. SIGTERM stops it: calls in flight finish, records are delivered. SIGHUP opens log files anew.
+goes on. SIGTERM stops it: calls in flight finish, records are delivered.
+
+A change of the config, or of a policy, keys or TLS file that it names, comes into force without a restart (see
+reload.watch; SIGHUP looks at once, and opens log files anew). What is invalid changes nothing and is recorded.
 
   --config FILE      the configuration; paths in it are relative to it
   --check            read config, policy and keys, say what is wrong, and stop
@@ -41,7 +44,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const stop = stopSignal(['SIGTERM', 'SIGINT']);
   let serving: Serving | undefined;
   // Before it serves there is nothing to open anew, and nobody may end it by asking for that.
-  process.on('SIGHUP', () => serving?.reopen());
+  process.on('SIGHUP', () => void serving?.reload());
   serving = await startServe(options);
   const host = serving.host.includes(':') ? `[${serving.host}]` : serving.host;
   for (const name of config.servers.keys()) {

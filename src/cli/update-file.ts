@@ -6,7 +6,7 @@ import { randomBytes } from 'node:crypto';
 import * as fs from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { readTextFile } from '../config.ts';
+import { readTextFile } from '../config/text-file.ts';
 import { VerdictError } from '../errors.ts';
 import type { SpoolLock } from '../spool/files.ts';
 import { lockFile } from '../spool/lock.ts';

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SHUTDOWN_TIMEOUT_MS, defaultKeysDirectory } from '../config.ts';
 import { LOCK_FILE, type PinsConfig } from '../config/pins.ts';
+import { parseWatch, WATCH_WORDS } from '../config/reload.ts';
 import { defaultSpool, type SpoolConfig } from '../config/spool.ts';
 import { VerdictError } from '../errors.ts';
 import { PIN_MODES } from '../proxy/pins/pins.ts';
@@ -27,6 +28,7 @@ by the policy before it goes on.
   --lock FILE           where tools are pinned (default: tools.lock.json)
   --hide-denied         what policy denies is answered as if there were no such thing
   --keys-directory DIR  where the keys for argument digests and checkpoints are kept
+  --watch TIME          how often the policy files are looked at for changes (default: 5s), or off
   --log-level LEVEL     none, error, warn (default), info or debug; on stderr (also OTEL_LOG_LEVEL)
 
 The exit code is COMMAND's own; 143 where a signal ended it, 0 where mcp-verdict was told to stop.
@@ -61,13 +63,17 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       pin: { type: 'string' },
       lock: { type: 'string' },
       'hide-denied': { type: 'boolean', default: false },
+      watch: { type: 'string', default: '5s' },
       'log-level': { type: 'string' },
     },
   });
   if (values.policy === undefined) throw new VerdictError('usage', { detail: 'wrap needs --policy FILE' });
+  const watchMs = parseWatch(values.watch);
+  if (watchMs === undefined) throw new VerdictError('usage', { detail: `--watch ${WATCH_WORDS}` });
   const hurry = new AbortController();
   const stop = stopSignal(undefined, hurry);
   const end = await runWrap({
+    watchMs,
     policyFiles: values.policy.map((file) => resolve(io.cwd, file)),
     keysDirectory: values['keys-directory'] ?? defaultKeysDirectory(io.env),
     spool: spoolOfWrap(values, io),

@@ -13,6 +13,7 @@ import {
 import { IDENTITY_SCHEMA, type IdentityEntry } from './identity-schema.ts';
 import { PINS_SCHEMA, type PinsEntry } from './pins.ts';
 import { CHILD_LIMITS_SCHEMA, SERVER_SCHEMA, type ChildLimitsEntry, type ServerEntry } from './servers.ts';
+import { RELOAD_SCHEMA, type ReloadEntry } from './reload.ts';
 
 const MAX_LISTEN_NAME = 64;
 
@@ -114,6 +115,7 @@ export const CONFIG_SCHEMA = {
     },
     denials: { enum: DENIAL_STYLES },
     on_audit_failure: { enum: ['deny', 'allow'] },
+    reload: RELOAD_SCHEMA,
     shutdown_timeout: { type: 'string' },
   },
 } as const;
@@ -142,6 +144,7 @@ export interface ConfigFile {
   };
   readonly denials?: DenialStyle;
   readonly on_audit_failure?: 'deny' | 'allow';
+  readonly reload?: ReloadEntry;
   readonly shutdown_timeout?: string;
 }
 

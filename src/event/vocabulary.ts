@@ -191,6 +191,8 @@ export const KEYS = [
   { key: 'http.response.status_code', type: 'int', on: outcome, meaning: 'The upstream’s HTTP status.' },
 
   { key: 'verdict.lifecycle.state', type: 'string', on: lifecycle, required: true, values: LIFECYCLE_STATES, meaning: 'What happened.' },
+  { key: 'verdict.lifecycle.message', type: 'string', on: lifecycle, meaning: 'A sentence: why a reload failed, which policy is in force after one.' },
+  { key: 'verdict.lifecycle.changed', type: 'strings', on: lifecycle, meaning: 'What a reload has changed, by its name in verdict.yaml.' },
   { key: 'verdict.lifecycle.durability', type: 'string', on: lifecycle, values: ['sync', 'os', 'none'], meaning: 'What recorded means in this process.' },
   { key: 'verdict.lifecycle.public_key', type: 'string', on: lifecycle, meaning: 'Public key that signs the checkpoints.' },
   { key: 'verdict.lifecycle.adopted', type: 'strings', on: lifecycle, meaning: 'Streams taken over from processes that ended: STREAM SEQUENCE HASH of the last record of each.' },

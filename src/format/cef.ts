@@ -135,6 +135,7 @@ const SLOTS: ReadonlyMap<string, readonly Slot[]> = new Map(
     'verdict.approval': [{ key: 'verdict.approval.comment', to: 'msg' }],
     'verdict.lifecycle': [
       { key: 'verdict.lifecycle.state', to: 'act', bytesMax: LIMIT.short },
+      { key: 'verdict.lifecycle.message', to: 'msg' },
       ...POLICY_SLOTS,
       { key: 'verdict.server.name', to: 'destinationServiceName' },
     ],
@@ -263,7 +264,9 @@ function addApproval(event: Untold, extension: CefExtension): void {
 function addLifecycle(event: Untold, extension: CefExtension): void {
   extension.add('request', requestUrl(event), TEXT);
   const difference = event.peek('verdict.tool.difference');
-  if (typeof difference === 'object') extension.add('msg', difference.join('; '), TEXT);
+  // A message of the record's own has the place.
+  const said = (textOf(event.peek('verdict.lifecycle.message')) ?? '') !== '';
+  if (typeof difference === 'object' && !said) extension.add('msg', difference.join('; '), TEXT);
 }
 
 const CATEGORIES: ReadonlyMap<string, string> = new Map(

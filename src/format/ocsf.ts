@@ -165,7 +165,7 @@ function lifecyclePart({ event, attributes, origin, severityNumber }: Subject): 
     severityId: severityOf(severityNumber),
     statusId: FAILED_STATES.has(state) ? 2 : 1,
     statusCode: state,
-    detail: inSentence(attributes['verdict.tool.difference']),
+    detail: event.text('verdict.lifecycle.message') ?? inSentence(attributes['verdict.tool.difference']),
     profiles: policy === undefined && control === undefined ? [] : ['security_control'],
     fields: {
       ...control,

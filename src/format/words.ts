@@ -21,8 +21,8 @@ const LIFECYCLE: ReadonlyMap<string, string> = new Map(
   Object.entries({
     start: 'Started',
     stop: 'Stopped',
-    reload: 'Policy reloaded',
-    reload_failed: 'Policy not reloaded',
+    reload: 'Reloaded',
+    reload_failed: 'Not reloaded',
     stream_opened: 'Stream of records opened',
     streams_adopted: 'Streams of records adopted',
     audit_restored: 'Recording again',

@@ -1,6 +1,5 @@
 /** Everything behind the doors: policy, pipeline, gate. */
 import { packageVersion, type Environment } from '../config.ts';
-import type { PinsConfig } from '../config/pins.ts';
 import type { SpoolConfig } from '../config/spool.ts';
 import { loadHmacKey } from '../event/keyring.ts';
 import type { Draft, Recorder } from '../event/recorder.ts';
@@ -12,11 +11,12 @@ import type { DenialStyle } from '../policy/verdict.ts';
 import { guardFloods } from '../proxy/flood-guard.ts';
 import type { Gate } from '../proxy/gate.ts';
 import { createGate } from '../proxy/gatekeeper.ts';
+import { createListChanges } from '../proxy/lists/changes.ts';
+import type { Pinning } from '../proxy/pins/pins.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { createTracing } from '../telemetry/tracing.ts';
-import { openPins, readPinning } from './pins.ts';
-import { readPolicy } from './policy.ts';
+import { openPins } from './pins.ts';
 import { openRecords, type Farewell, type Records } from './records.ts';
 
 /** A way to look on, for the demo and for tests. It changes nothing of what is decided or recorded. */
@@ -26,35 +26,39 @@ export interface Watch {
 }
 
 export interface CoreOptions {
-  readonly policyFiles: readonly string[];
-  readonly pins: PinsConfig;
+  /** The policy in force now. */
+  readonly policy: () => Policy;
+  /** How tools are pinned now. */
+  readonly pinning: () => Pinning;
   readonly keysDirectory: string;
   readonly spool: SpoolConfig;
   /** undefined: the environment alone decides. */
   readonly exporters: readonly ExporterPlan[] | undefined;
   /** How denials are told whose rule does not say. */
-  readonly denials: DenialStyle;
+  readonly denials: () => DenialStyle;
+  /** Whether any of these may ever be another one. */
+  readonly changing: boolean;
   readonly onAuditFailure: 'deny' | 'allow';
   readonly env: Environment;
-  readonly cwd: string;
   readonly diagnostics: Diagnostics;
   readonly watch?: Watch | undefined;
 }
 
 export interface Core {
   readonly gate: Gate;
-  readonly policy: Policy;
   readonly records: Records;
+  /** Something else is in force: who reads lists is told where they may have changed. */
+  readonly rulesChanged: () => void;
+  /** Records a change of state, without waiting. */
+  readonly lifecycle: (state: LifecycleState, facts?: Fields) => void;
   /** Records the stop and delivers what waits, for at most so long. */
   stop(deadlineMs: number): Promise<Farewell>;
 }
 
-/** Throws where policy or keys are wrong. */
+/** Throws where keys are wrong. */
 export async function startCore(options: CoreOptions): Promise<Core> {
-  const { env, diagnostics, watch } = options;
+  const { env, diagnostics, watch, policy } = options;
   const version = packageVersion();
-  const policy = readPolicy(options.policyFiles, options.cwd, diagnostics);
-  const pinning = readPinning(options.pins, options.cwd, diagnostics);
   const hmac = loadHmacKey({ directory: options.keysDirectory, env });
   const { resource, service } = createResource(env, { version, diagnostics });
   const telemetry = { env, resource, diagnostics, version };
@@ -62,9 +66,12 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   const metrics = createMetrics(telemetry);
   const records = await openRecords({ ...options, resource, service, metrics });
   const recorder = watch === undefined ? records : watched(records, watch);
-  const pins = openPins(() => pinning, { recorder, diagnostics });
+  const pins = openPins(options.pinning, { recorder, diagnostics });
+  const lists = options.changing
+    ? createListChanges(() => [policy().digest, options.pinning(), options.denials()])
+    : undefined;
   const gate = createGate({
-    policy: () => policy,
+    policy,
     pins,
     catalogue: pins,
     recorder,
@@ -72,7 +79,8 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     metrics,
     hmac,
     diagnostics,
-    denials: () => options.denials,
+    denials: options.denials,
+    listChanges: lists?.subscribe,
     onAuditFailure: options.onAuditFailure,
     now: () => new Date(),
   });
@@ -86,14 +94,16 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   };
   const floods = setInterval(flush, FLOOD_INTERVAL_MS).unref();
   const lifecycle = (state: LifecycleState, facts: Fields = {}): void => {
-    const fields = { 'verdict.lifecycle.state': state, 'verdict.policy.digest': policy.digest, ...facts };
-    recorder.emit({ name: 'verdict.lifecycle', severity: SEVERITY.info, fields });
+    const fields = { 'verdict.lifecycle.state': state, 'verdict.policy.digest': policy().digest, ...facts };
+    const severity = state === 'reload_failed' ? SEVERITY.error : SEVERITY.info;
+    recorder.emit({ name: 'verdict.lifecycle', severity, fields });
   };
   lifecycle('start', records.facts);
   return {
     gate: guarded,
-    policy,
     records,
+    lifecycle,
+    rulesChanged: () => lists?.check(),
     async stop(deadlineMs) {
       gate.close();
       clearInterval(floods);

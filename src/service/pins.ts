@@ -1,6 +1,6 @@
 /** The pinned tools in force, from tools.lock.json, and what becomes of a tool that is not as it is pinned. */
-import { readTextFile } from '../config.ts';
 import type { PinsConfig } from '../config/pins.ts';
+import { readTextFile, type ReadText } from '../config/text-file.ts';
 import { VerdictError } from '../errors.ts';
 import type { Recorder } from '../event/recorder.ts';
 import { changeLine, changeRecord } from '../proxy/pins/change-record.ts';
@@ -13,10 +13,15 @@ import { listFaults, shownPath } from './files.ts';
  * Reads the lock file, where some server's tools are compared with it; warns of what looks wrong.
  * Throws `config_invalid` with every fault and what to run: nobody must believe tools pinned that are not.
  */
-export function readPinning({ file, modes }: PinsConfig, cwd: string, diagnostics: Diagnostics): Pinning {
+export function readPinning(
+  { file, modes }: PinsConfig,
+  cwd: string,
+  diagnostics: Diagnostics,
+  read: ReadText = readTextFile,
+): Pinning {
   const mode = (server: string) => modes.get(server) ?? 'off';
   if ([...modes.values()].every((one) => one === 'off')) return { lock: NO_LOCK, mode };
-  const lock = readLock(file, cwd);
+  const lock = readLock(file, cwd, read);
   for (const [server, one] of modes) {
     if (one === 'off' || (lock.get(server)?.size ?? 0) > 0) continue;
     const then =
@@ -27,11 +32,11 @@ export function readPinning({ file, modes }: PinsConfig, cwd: string, diagnostic
 }
 
 /** Throws `config_invalid`. */
-export function readLock(file: string, cwd: string): ToolLock {
+export function readLock(file: string, cwd: string, read: ReadText = readTextFile): ToolLock {
   const shown = shownPath(file, cwd);
   let text: string;
   try {
-    text = readTextFile(file);
+    text = read(file);
   } catch (error) {
     if (!(error instanceof VerdictError)) throw error;
     throw new VerdictError('config_invalid', {

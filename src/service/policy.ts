@@ -1,5 +1,5 @@
 /** The policy in force, from its files. */
-import { readTextFile } from '../config.ts';
+import { readTextFile, type ReadText } from '../config/text-file.ts';
 import { formatFault } from '../document.ts';
 import { VerdictError } from '../errors.ts';
 import { lintPolicy, methodFaults } from '../policy/lint.ts';
@@ -10,8 +10,13 @@ import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { listFaults, shownPath } from './files.ts';
 
 /** Reads the policy files; throws `policy_invalid` with every fault, one a line, and warns of what looks wrong. */
-export function readPolicy(files: readonly string[], cwd: string, diagnostics: Diagnostics): Policy {
-  const loaded = loadPolicy(files.map((file) => ({ file: shownPath(file, cwd), text: readTextFile(file) })));
+export function readPolicy(
+  files: readonly string[],
+  cwd: string,
+  diagnostics: Diagnostics,
+  read: ReadText = readTextFile,
+): Policy {
+  const loaded = loadPolicy(files.map((file) => ({ file: shownPath(file, cwd), text: read(file) })));
   if (!loaded.ok) throw new VerdictError('policy_invalid', { detail: listFaults(loaded.faults) });
   const { policy, place } = loaded;
   // A rule for a method that does not exist never matches: a misspelt deny would be no deny at all.

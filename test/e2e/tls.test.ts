@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { connect, type ConnectionOptions } from 'node:tls';
 import { httpAuthenticator } from '../../src/identity/authenticate.ts';
-import type { DoorTls } from '../../src/proxy/http/door.ts';
+import type { DoorTls } from '../../src/proxy/http/tls.ts';
 import { createAuthority, skipWithoutOpenssl, type Certificate } from '../support/certificates.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { eventually } from '../support/eventually.ts';

@@ -298,6 +298,30 @@ const SAMPLES: readonly Sample[] = [
       'verdict.tool.suppressed': 12,
     },
   },
+  {
+    name: 'what a reload has changed',
+    event: 'verdict.lifecycle',
+    severity: SEVERITY.info,
+    fields: {
+      'verdict.lifecycle.state': 'reload',
+      'verdict.lifecycle.changed': ['policy', 'identity.api_keys'],
+      'verdict.lifecycle.message': 'The policy in force is team 2 (policy.yaml).',
+      'verdict.policy.name': 'team',
+      'verdict.policy.file': 'policy.yaml',
+      'verdict.policy.version': '2',
+      'verdict.policy.digest': `sha256:${'ab'.repeat(32)}`,
+    },
+  },
+  {
+    name: 'why a reload failed',
+    event: 'verdict.lifecycle',
+    severity: SEVERITY.error,
+    fields: {
+      'verdict.lifecycle.state': 'reload_failed',
+      'verdict.lifecycle.message': 'policy.yaml:4:3 unknown key "efect"',
+      'verdict.policy.digest': `sha256:${'ab'.repeat(32)}`,
+    },
+  },
 ];
 
 export interface NamedRecord {

@@ -6,6 +6,7 @@ import { TRANSPORT_MESSAGES } from '../message/transport.ts';
 import { callerKey } from '../caller.ts';
 import type { Forward, Origin } from '../gate.ts';
 import { admit, type Admission } from './admission.ts';
+import { isDistrusted } from './client-certificate.ts';
 import { sendJson } from './exchange.ts';
 import { ANSWER_SAFETY, clientTrace, upstreamHeaders } from './headers.ts';
 import { metadataOf } from './protected-resource.ts';
@@ -24,6 +25,7 @@ export function serve(desk: HttpDesk, request: IncomingMessage, client: ServerRe
     controller,
     terms: desk.terms(),
     origin: { transport: 'tcp', clientAddress: request.socket.remoteAddress },
+    upstream: undefined,
     caller: undefined,
     faulty: false,
     openEnded: false,
@@ -69,6 +71,7 @@ function enter({ callers, relay }: HttpDesk, visit: Visit, caller: string): bool
 
 function leave({ open, callers }: HttpDesk, visit: Visit): void {
   open.delete(visit);
+  if (isDistrusted(visit.request.socket)) visit.request.socket.end();
   if (visit.caller === undefined) return;
   const count = (callers.get(visit.caller) ?? 0) - 1;
   if (count > 0) callers.set(visit.caller, count);
@@ -76,9 +79,9 @@ function leave({ open, callers }: HttpDesk, visit: Visit): void {
 }
 
 async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
-  const { client } = visit;
+  const { client, request } = visit;
   for (const [name, value] of Object.entries(ANSWER_SAFETY)) client.setHeader(name, value);
-  if (desk.closing) client.setHeader('connection', 'close');
+  if (desk.closing || isDistrusted(request.socket)) client.setHeader('connection', 'close');
   const { exchangesMax, callerExchangesMax } = desk.relay.limits;
   if (desk.open.size > exchangesMax) {
     const { origin } = visit;
@@ -103,6 +106,7 @@ async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
   }
   const { method, origin } = admission;
   visit.origin = origin;
+  visit.upstream = admission.upstream;
   const caller = callerKey(origin);
   if (!enter(desk, visit, caller)) {
     const details = { max: callerExchangesMax };
@@ -123,7 +127,7 @@ async function handle(desk: HttpDesk, visit: Visit): Promise<void> {
 }
 
 /** Admits by what is in force when that is done: credentials may take a while to check. */
-async function admitNow(desk: HttpDesk, visit: Visit): Promise<Admission> {
+export async function admitNow(desk: HttpDesk, visit: Visit): Promise<Admission> {
   let admission: Admission;
   do {
     visit.terms = desk.terms();
@@ -141,6 +145,7 @@ async function admitAgain(desk: HttpDesk, visit: Visit): Promise<Admitted | unde
   const admission = await admitNow(desk, visit);
   if (admission.kind === 'admitted' && isOwnSession(desk, admission.origin)) {
     visit.origin = admission.origin;
+    visit.upstream = admission.upstream;
     return admission;
   }
   const { origin } = visit;

@@ -4,7 +4,6 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { TlsOptions } from 'node:tls';
 import { VerdictError } from '../../errors.ts';
 import type { HttpAuthenticator } from '../../identity/authenticate.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
@@ -27,7 +26,9 @@ import {
 import type { MessageLimits } from '../message/message.ts';
 import { createPending } from '../pending.ts';
 import type { ProtectedResources } from './protected-resource.ts';
+import { reviewStreams } from './review.ts';
 import { createSessions } from './sessions.ts';
+import { renewable, tlsOptions, type DoorTls } from './tls.ts';
 import { giveUpVisit, type HttpDesk, type Terms } from './visit.ts';
 import { watchWire } from './wire-fault.ts';
 
@@ -59,17 +60,15 @@ export interface DoorSettings {
   readonly allowedOrigins?: readonly string[] | undefined;
 }
 
-/** Everything as PEM. */
-export interface DoorTls {
-  readonly certificate: string;
-  readonly key: string;
-  /** Authorities of client certificates; a client without one is let in as far as other credentials take it. */
-  readonly clientCa: string | undefined;
-}
-
 export interface HttpDoor {
   /** Throws `listen_failed`. */
   listen(): Promise<{ readonly host: string; readonly port: number }>;
+  /**
+   * Something else is in force: TLS takes it over, and streams without an end of their own end where they would not be
+   * let in any more. Calls in flight finish.
+   * @returns resolves when nothing is in flight to an upstream that has gone or is another one now, or after LEAVE_MS
+   */
+  settingsChanged(): Promise<void>;
   /**
    * Takes no new connections, refuses new requests, ends open streams, lets calls in flight finish until the
    * deadline, then gives them up. Resolves when nothing is open any more. Calls after the first wait for it.
@@ -94,10 +93,11 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     callers: new Map(),
     closing: false,
   };
-  const server = createHttpServer(limits, settings().tls, (request, client) => {
+  const { server, renewTls } = createHttpServer(limits, settings().tls, (request, client) => {
     serve(desk, request, client);
   });
   watchWire(server, desk);
+  let reviewed = desk.terms();
   const shut = async (deadlineMs: number): Promise<void> => {
     desk.closing = true;
     bulletin.close();
@@ -112,6 +112,14 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   let closed: Promise<void> | undefined;
   return {
     listen: () => startListening(server, listen),
+    settingsChanged() {
+      const { tls } = settings();
+      if (tls !== undefined) renewTls(tls);
+      // Where policy alone has changed, nobody's credentials have.
+      if (reviewed === desk.terms()) return Promise.resolve();
+      reviewed = desk.terms();
+      return atMost(LEAVE_MS, leaveFormer(desk));
+    },
     close: (deadlineMs) => (closed ??= shut(deadlineMs)),
   };
 }
@@ -138,7 +146,7 @@ function createHttpServer(
   limits: HttpLimits,
   tls: DoorTls | undefined,
   onRequest: (request: IncomingMessage, client: ServerResponse) => void,
-): Server {
+): DoorServer {
   const options = {
     headersTimeout: limits.headersTimeoutMs,
     // Ends when the request is whole, so an answer may stream for days.
@@ -151,26 +159,22 @@ function createHttpServer(
     requireHostHeader: false,
     noDelay: true,
   };
-  const server =
-    tls === undefined
-      ? createServer(options, onRequest)
-      : createTlsServer({ ...options, ...tlsOptions(tls, limits) }, onRequest);
+  const open = (): DoorServer => {
+    if (tls === undefined) return { server: createServer(options, onRequest), renewTls: () => {} };
+    const secure = { ...tlsOptions(tls), handshakeTimeout: limits.headersTimeoutMs };
+    const server = createTlsServer({ ...options, ...secure }, onRequest);
+    return { server, renewTls: renewable(server, tls) };
+  };
+  const opened = open();
   // Node would drop what comes after the 2,000th field in silence: a second Host could hide there. The size limit
   // bounds their number.
-  server.maxHeadersCount = 0;
-  return server;
+  opened.server.maxHeadersCount = 0;
+  return opened;
 }
 
-function tlsOptions({ certificate, key, clientCa }: DoorTls, limits: HttpLimits): TlsOptions {
-  return {
-    cert: certificate,
-    key,
-    minVersion: 'TLSv1.2',
-    handshakeTimeout: limits.headersTimeoutMs,
-    ...(clientCa === undefined ? {} : { ca: clientCa, requestCert: true }),
-    // A bad certificate is refused like other bad credentials: with an answer, and on record.
-    rejectUnauthorized: false,
-  };
+interface DoorServer {
+  readonly server: Server;
+  readonly renewTls: (tls: DoorTls) => void;
 }
 
 /** How often node:http looks for connections that are too slow. */
@@ -190,6 +194,18 @@ function startListening(
       resolve({ host, port: typeof address === 'object' && address !== null ? address.port : port });
     });
   });
+}
+
+/** For calls in flight to an upstream that has gone: longer than clients wait for an answer (the SDK's 60 s). */
+export const LEAVE_MS = 90_000;
+
+/** Resolves when what was in flight to upstreams that are in force no more has ended. */
+async function leaveFormer(desk: HttpDesk): Promise<void> {
+  const former = [...desk.open].filter(({ upstream }) => {
+    return upstream !== undefined && desk.terms().admission.servers.get(upstream.name) !== upstream;
+  });
+  await reviewStreams(desk);
+  await Promise.all(former.map(({ done }) => done));
 }
 
 /** For what is given up to record its outcome. Bounded, since a decision may hang on a dead recorder. */

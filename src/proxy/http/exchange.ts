@@ -3,7 +3,7 @@ import type { ServerResponse } from 'node:http';
 import { errorRow, type ErrorCode, type ErrorDetails } from '../../errors.ts';
 import type { Throttle } from '../../telemetry/throttle.ts';
 import { errorAnswer } from '../message/answer.ts';
-import type { Forward, Gate, Origin } from '../gate.ts';
+import type { Forward, Gate, Origin, Outcome } from '../gate.ts';
 import type { Bulletin } from './bulletin.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Upstream, UpstreamClient } from './upstream.ts';
@@ -24,7 +24,7 @@ export interface Relay {
 }
 
 /** Why an exchange is given up before its end; the reason of `Exchange.signal`. */
-export type GiveUp = 'client_closed' | 'shutdown';
+export type GiveUp = 'client_closed' | 'shutdown' | 'revoked';
 
 /** A request that may go on. Its `settle` is called whatever happens, with the outcome as far as it is known. */
 export interface Exchange {
@@ -81,10 +81,19 @@ export function fail(relay: Relay, exchange: Exchange, failure: Failure): void {
 
 /** Ends an exchange that the client or the door has given up. */
 export function giveUp({ client, ruling, signal }: Exchange): void {
-  const reason: unknown = signal.reason;
-  const errorType = reason === 'shutdown' ? 'shutdown' : undefined;
-  ruling?.settle({ status: 'cancelled', errorType });
+  ruling?.settle(givenUp(signal));
   client.destroy();
+}
+
+/** Whether it was us who gave an exchange up. */
+export function isGivenUpByUs({ aborted, reason }: AbortSignal): boolean {
+  return aborted && reason !== ('client_closed' satisfies GiveUp);
+}
+
+/** What becomes of a request that is given up. */
+export function givenUp(signal: AbortSignal): Outcome {
+  // The door aborts with a GiveUp and with nothing else.
+  return { status: 'cancelled', errorType: isGivenUpByUs(signal) ? (signal.reason as GiveUp) : undefined };
 }
 
 /** Answers with one JSON body, or with none. */

@@ -5,7 +5,7 @@ import { errorAnswer } from '../message/answer.ts';
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import { callerKey } from '../caller.ts';
 import type { Forward, Origin, Rejection } from '../gate.ts';
-import { fail, type Exchange, type Relay } from './exchange.ts';
+import { fail, givenUp, isGivenUpByUs, type Exchange, type Relay } from './exchange.ts';
 import { answerHeaders, ownHeaders } from './headers.ts';
 import { ACKNOWLEDGED, acknowledgedLists, type ListName } from '../lists/changes.ts';
 import { errorCode, statusOf, type UpstreamAnswer } from './upstream.ts';
@@ -66,8 +66,8 @@ export async function relayStream(relay: Relay, exchange: Exchange, response: Up
   } catch (error) {
     response.destroy();
     const finished = stream.answered || exchange.openEnded;
-    if (finished && exchange.signal.aborted && exchange.signal.reason === 'shutdown') {
-      exchange.ruling?.settle({ status: 'cancelled', errorType: 'shutdown' });
+    if (finished && isGivenUpByUs(exchange.signal)) {
+      exchange.ruling?.settle(givenUp(exchange.signal));
       client.end();
     } else {
       breakOff(stream, errorCode(error));

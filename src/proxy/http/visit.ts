@@ -4,6 +4,7 @@ import type { Origin } from '../gate.ts';
 import type { MessageLimits } from '../message/message.ts';
 import type { AdmissionOptions } from './admission.ts';
 import type { GiveUp, Relay } from './exchange.ts';
+import type { Upstream } from './upstream.ts';
 
 /** What a door and its requests share. */
 export interface HttpDesk {
@@ -34,6 +35,8 @@ export interface Visit {
   terms: Terms;
   /** What is known so far of where it comes from. */
   origin: Partial<Origin>;
+  /** Where it goes, once it is admitted. */
+  upstream: Upstream | undefined;
   /** Set once the visit counts for its caller. */
   caller: string | undefined;
   /** Whether it has been recorded that the request cannot be read. */

@@ -15,12 +15,17 @@ const unknown: HttpAuthenticator = () => ({
   message: 'the key is not known here',
 });
 
-/** Sends half of a call. */
-async function begin(port: number, authenticated: Promise<unknown>): Promise<ClientRequest> {
-  const outgoing = httpRequest({ host: '127.0.0.1', port, method: 'POST', path: '/files/mcp' });
+/** Sends half of a call, which has been admitted when this resolves. */
+async function begin(
+  port: number,
+  authenticated: Promise<unknown>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<ClientRequest> {
+  const outgoing = httpRequest({ host: '127.0.0.1', port, method: 'POST', path: '/files/mcp', headers });
   outgoing.setHeader('content-length', BODY.length);
   outgoing.write(BODY.slice(0, 10));
   await authenticated;
+  await new Promise((resolve) => setImmediate(resolve));
   return outgoing;
 }
 
@@ -83,10 +88,7 @@ describe('what comes into force while a body is on its way', () => {
     await send(port, { body });
     const { authenticate, promise } = asked(known('alice'));
     change({ authenticate });
-    const call = httpRequest({ host: '127.0.0.1', port, method: 'POST', path: '/files/mcp' });
-    call.setHeader('mcp-session-id', 's').setHeader('content-length', BODY.length);
-    call.write(BODY.slice(0, 10));
-    await promise;
+    const call = await begin(port, promise, { 'mcp-session-id': 's' });
     change({ authenticate: known('bob') });
     assert.equal((await finish(call)).status, 404);
     assert.equal(received.length, 1);
