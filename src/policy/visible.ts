@@ -9,7 +9,7 @@ import { walk } from './cel-check.ts';
 import { CEL_UNKNOWN, run, type Bindings, type CelVariables, type Compiled } from './cel.ts';
 import { evaluateLimits, type EvaluateLimits } from './evaluate.ts';
 import { isGranted } from './grants.ts';
-import { candidates, matchesIdentity, matchesTarget, type Policy, type Rule } from './policy.ts';
+import { matchesIdentity, matchesTarget, type Policy, type Rule } from './policy.ts';
 import { celVariables } from './variables.ts';
 import type { PolicyRequest } from './verdict.ts';
 
@@ -34,8 +34,9 @@ export type Visible = (kind: ItemKind, name: string) => boolean;
 export function visibleTo(policy: Policy, viewer: Viewer, options: VisibleOptions): Visible {
   const looks: Partial<Record<ItemKind, Look>> = {};
   return (kind, name) => {
-    const look = (looks[kind] ??= { kind, options, audience: new Map(), conditions: new Map() });
-    return isVisible(policy, { ...viewer, ...REQUESTS[kind](name), args: NO_ARGUMENTS }, look);
+    const request = { ...viewer, ...REQUESTS[kind](name), args: NO_ARGUMENTS };
+    const look = (looks[kind] ??= lookAt(policy, kind, request, options));
+    return isVisible(policy, request, look);
   };
 }
 
@@ -43,9 +44,26 @@ export function visibleTo(policy: Policy, viewer: Viewer, options: VisibleOption
 interface Look {
   readonly kind: ItemKind;
   readonly options: VisibleOptions;
+  /** Rules on methods that are about all of its items, and for this caller. */
+  readonly forAll: readonly Rule[];
+  /** Whether rules on tools are for this caller. */
   readonly audience: Map<Rule, boolean>;
   /** Of conditions that are the same for all items. */
   readonly conditions: Map<Rule, Holds>;
+}
+
+/** @param request for any item of the list */
+function lookAt(
+  { rules, index }: Policy,
+  kind: ItemKind,
+  request: PolicyRequest,
+  options: VisibleOptions,
+): Look {
+  const forAll = rulesAt(rules, index.methods).filter(
+    ({ target, identities }) =>
+      matchesTarget(target, request) && matchesIdentity(identities, request.identity),
+  );
+  return { kind, options, forAll, audience: new Map(), conditions: new Map() };
 }
 
 /** Whether a condition holds, for all that is not known; or that it fails. */
@@ -66,14 +84,30 @@ const REQUESTS: Readonly<
 function isVisible(policy: Policy, request: PolicyRequest, look: Look): boolean {
   if (!isGranted(request)) return false;
   let allowed = false;
-  for (const rule of candidates(policy, request)) {
-    if (!matchesTarget(rule.target, request) || !isFor(rule, request, look)) continue;
+  // In no order: nothing that hides can be made up for.
+  for (const rule of [...look.forAll, ...toolRules(policy, request, look)]) {
     const holds = holdsFor(rule, request, look);
     // Errors deny, whatever the rule's effect.
     if (holds === 'fails' || (holds === 'yes' && rule.effect === 'deny')) return false;
     if (holds !== 'no' && rule.effect !== 'deny') allowed = true;
   }
   return allowed;
+}
+
+function toolRules({ rules, index }: Policy, request: PolicyRequest, look: Look): Rule[] {
+  const { server, tool } = request;
+  if (tool === undefined) return [];
+  const { byTool, byServer, anyServer } = index;
+  const lists = [byTool.get(`${server}/${tool}`) ?? [], byServer.get(server) ?? [], anyServer];
+  return lists.flatMap((positions) =>
+    rulesAt(rules, positions).filter(
+      (rule) => matchesTarget(rule.target, request) && isFor(rule, request, look),
+    ),
+  );
+}
+
+function rulesAt(rules: readonly Rule[], positions: readonly number[]): Rule[] {
+  return positions.flatMap((position) => rules[position] ?? []);
 }
 
 function isFor(rule: Rule, { identity }: PolicyRequest, { audience }: Look): boolean {
