@@ -4,6 +4,7 @@
  *
  * This is for the eyes only. What a list leaves out is denied when it is asked for, and what it shows may be.
  */
+import type { Json } from '../../event/json.ts';
 import type { Policy } from '../../policy/policy.ts';
 import { visibleTo, type Viewer } from '../../policy/visible.ts';
 import type { Asked, Gate, Origin, Shown } from '../gate.ts';
@@ -14,9 +15,18 @@ import type { Catalogue } from './catalogue.ts';
 import type { ListChanges } from './changes.ts';
 import { isListed, listEdits } from './filter.ts';
 import { LIST_KINDS, listOf, type ListKind } from './kinds.ts';
+import { foldKey, shown } from '../message/strict-json.ts';
+
+type Result = ReadonlyMap<string, Json>;
 
 /** Milliseconds that a client may keep a list: what policy has taken away since is shown for so long at most. */
 export const LIST_TTL_MS_MAX: Limit = { default: 60_000, maximum: 86_400_000 };
+
+/**
+ * Items of a list in one answer. Each of them is judged, which takes up to 0.2 ms where conditions have patterns, and
+ * meanwhile nobody else is served.
+ */
+export const LIST_ITEMS_MAX: Limit = { default: 10_000, maximum: 1_000_000 };
 
 export interface ListsOptions {
   /** The policy in force now; read once per answer. */
@@ -27,11 +37,14 @@ export interface ListsOptions {
   readonly listChanges?: ListChanges | undefined;
   /** See LIST_TTL_MS_MAX. */
   readonly listTtlMsMax?: number | undefined;
+  /** See LIST_ITEMS_MAX. */
+  readonly listItemsMax?: number | undefined;
 }
 
 /** @throws VerdictError config_invalid for a limit out of range */
 export function createLists(options: ListsOptions): Gate['show'] {
   const ttlMsMax = limitOf('listTtlMsMax', LIST_TTL_MS_MAX, options.listTtlMsMax);
+  const itemsMax = limitOf('listItemsMax', LIST_ITEMS_MAX, options.listItemsMax);
   const filtered = (
     bytes: Uint8Array,
     read: ReadResult,
@@ -45,24 +58,60 @@ export function createLists(options: ListsOptions): Gate['show'] {
     return editedBytes(bytes, read, listEdits(read, result, lists, view));
   };
   return (bytes, asked, origin) => {
-    if (asked === undefined) {
-      const read = readAnswerText(bytes);
-      if (!read.ok) return mayNameList(read.text) ? read : { ok: true, bytes };
-      const lists = LIST_KINDS.filter((kind) => isListed(read.result, kind));
-      return { ok: true, bytes: filtered(bytes, read, lists, viewerOf(origin)) };
-    }
-    if (asked.method === 'initialize' && options.listChanges !== undefined) return announced(bytes);
-    const list = listOf(asked.method);
-    if (list === undefined) return { ok: true, bytes };
+    if (asked?.method === 'initialize' && options.listChanges !== undefined) return announced(bytes);
+    const list = asked === undefined ? undefined : listOf(asked.method);
+    if (asked !== undefined && list === undefined && !holdsListName(bytes)) return { ok: true, bytes };
     const read = readAnswerText(bytes);
-    if (!read.ok) return read;
-    const items = read.result?.get(list.member) ?? [];
-    if (!Array.isArray(items)) {
-      return { ok: false, code: 'parse_envelope', details: { detail: `${list.member} must be an array` } };
+    if (!read.ok) {
+      const readable = list !== undefined || (asked === undefined && mayNameList(read.text));
+      return readable ? read : { ok: true, bytes };
     }
-    const shown = filtered(bytes, read, [list], viewerOf(origin, asked));
-    return { ok: true, bytes: shown, lists: read.result === undefined ? [] : [list.name] };
+    const fault = faultOf(read.result, list, itemsMax);
+    if (fault !== undefined) return { ok: false, code: 'parse_envelope', details: { detail: fault } };
+    // By form too, whatever was asked: of two requests with one id a server answers the first where it was asked the
+    // second, and nobody here can tell.
+    const lists = LIST_KINDS.filter((kind) => kind === list || isListed(read.result, kind));
+    const left = filtered(bytes, read, lists, viewerOf(origin, asked));
+    if (list === undefined) return { ok: true, bytes: left };
+    return { ok: true, bytes: left, lists: read.result === undefined ? [] : [list.name] };
   };
+}
+
+/** Why a result cannot be shown. @param list what it was asked for; undefined where that is no list, or not known */
+function faultOf(
+  result: Result | undefined,
+  list: ListKind | undefined,
+  itemsMax: number,
+): string | undefined {
+  if (list !== undefined && !Array.isArray(result?.get(list.member) ?? [])) {
+    return `${list.member} must be an array`;
+  }
+  for (const [name, value] of result ?? []) {
+    const member = MEMBERS.get(foldKey(name) ?? name);
+    if (member === undefined) continue;
+    // A client that reads members without regard to case would be shown what nobody has looked at.
+    if (name !== member && (list !== undefined || Array.isArray(value))) {
+      return `${shown(name)} can be read as ${member}`;
+    }
+    if (Array.isArray(value) && value.length > itemsMax) return `${member} has more than ${itemsMax} items`;
+  }
+  return undefined;
+}
+
+/** By what they fold to. */
+const MEMBERS: ReadonlyMap<string, string> = new Map(
+  LIST_KINDS.map(({ member }) => [foldKey(member) ?? member, member]),
+);
+
+/**
+ * As honest servers write them. One that is not can say what it likes in any answer; it is those to requests for lists
+ * that clients take lists from.
+ */
+const WRITTEN_MEMBERS = LIST_KINDS.map(({ member }) => Buffer.from(`"${member}"`));
+
+function holdsListName(bytes: Uint8Array): boolean {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  return WRITTEN_MEMBERS.some((member) => text.includes(member));
 }
 
 /** One that cannot be read strictly announces nothing more than it does. */

@@ -5,7 +5,12 @@ import { VerdictError } from '../../../src/errors.ts';
 import type { Asked, Origin } from '../../../src/proxy/gate.ts';
 import type { Catalogue, ListedTool } from '../../../src/proxy/lists/catalogue.ts';
 import { createListChanges } from '../../../src/proxy/lists/changes.ts';
-import { createLists, LIST_TTL_MS_MAX, type ListsOptions } from '../../../src/proxy/lists/lists.ts';
+import {
+  createLists,
+  LIST_ITEMS_MAX,
+  LIST_TTL_MS_MAX,
+  type ListsOptions,
+} from '../../../src/proxy/lists/lists.ts';
 import { NOW, policyOf, policyText } from '../../policy/support.ts';
 
 const POLICY = policyOf(
@@ -89,10 +94,10 @@ describe('a list', () => {
       '{"resourceTemplates":[{"uriTemplate":"doc://{x}"}]}',
     ],
     [
-      'is looked for under its own name only',
+      'is filtered where another was asked for: of two requests with one id, an answer may be to the other',
       'prompts/list',
-      '{"tools":[{"name":"drop"}],"prompts":[]}',
-      '{"tools":[{"name":"drop"}],"prompts":[]}',
+      '{"tools":[{"name":"drop"}]}',
+      '{"tools":[]}',
     ],
     ['may be missing', 'tools/list', '{"resultType":"input_required"}', '{"resultType":"input_required"}'],
   ];
@@ -154,10 +159,47 @@ describe('a list', () => {
 describe('an answer', () => {
   const listLike = answer('{"content":[],"tools":[{"name":"drop"}]}');
 
-  test('to a request that asks for no list is never touched, whatever it looks like', () => {
-    assert.equal(show(listLike, asked('tools/call')), listLike);
-    const odd = answer('{"tools":[{"name":"drop"}],"tools":1}');
-    assert.equal(show(odd, asked('tools/call')), odd);
+  test('that is a list is filtered whatever was asked: its request may have had the id of another', () => {
+    const listed = answer('{"tools":[{"name":"drop"},{"name":"read"}]}');
+    for (const method of ['tools/call', 'ping', 'server/discover', 'resources/list']) {
+      assert.equal(show(listed, asked(method)), answer('{"tools":[{"name":"read"}]}'), method);
+    }
+    assert.equal(show(listLike, asked('tools/call')), answer('{"content":[],"tools":[]}'));
+  });
+
+  test('to a request that asks for no list is left alone where it has not the form of one', () => {
+    for (const result of [
+      '{"tools":[{"name":"drop"}],"tools":1}',
+      '{"content":[{"type":"text","text":"\\"tools\\""}],"structuredContent":{"tools":[{"name":"drop"}]}}',
+      '{"tools":{"drop":{"name":"drop"}}}',
+      '{"TOOLS":"x"}',
+    ]) {
+      assert.equal(show(answer(result), asked('tools/call')), answer(result));
+    }
+  });
+
+  test('with a list that readers without regard to case would find is refused', () => {
+    const poisoned = answer('{"Tools":[{"name":"read"}]}');
+    assert.equal(show(poisoned), 'refused: parse_envelope');
+    assert.equal(show(poisoned, UNKNOWN), 'refused: parse_envelope');
+    assert.equal(show(answer('{"prompts":[],"TOOLS":[]}'), asked('prompts/list')), 'refused: parse_envelope');
+    assert.equal(show(answer('{"toolſ":[]}')), 'refused: parse_envelope');
+  });
+
+  test('may have as many items as the limit says: at it, over it, and where another is set', () => {
+    const page = (count: number, one: string): string =>
+      answer(`{"tools":[${Array<string>(count).fill(one).join(',')}]}`);
+    const { default: max, maximum } = LIST_ITEMS_MAX;
+    assert.equal(show(page(max, '1')), page(0, ''));
+    assert.equal(show(page(max + 1, '1')), 'refused: parse_envelope');
+    assert.equal(show(page(max + 1, '1'), UNKNOWN), 'refused: parse_envelope');
+    assert.equal(
+      show(page(3, '{"name":"read"}'), { asked: TOOLS, listItemsMax: 2 }),
+      'refused: parse_envelope',
+    );
+    for (const listItemsMax of [0, 1.5, maximum + 1]) {
+      assert.throws(() => createLists({ ...OPTIONS, listItemsMax }), VerdictError);
+    }
   });
 
   test('to nobody knows what is filtered where it has the form of a list', () => {
