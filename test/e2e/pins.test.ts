@@ -63,15 +63,30 @@ async function overHttp(
   t: TestContext,
   mode: string,
 ): Promise<Door & { calls: () => number } & ReturnType<typeof scene>> {
-  const { directory, file, ...rest } = scene();
-  const server = await startChangingServer(file);
+  const made = scene();
+  const server = await startChangingServer(made.file);
   t.after(server.close);
+  return { ...made, ...(await serve(t, made, { mode, server: { url: server.url } })), calls: server.calls };
+}
+
+/** HTTP in front of a server that speaks over stdio. */
+async function overBridge(t: TestContext, mode: string): Promise<Door & ReturnType<typeof scene>> {
+  const made = scene();
+  const server = { command: process.execPath, args: [PROGRAM, 'description'] };
+  return { ...made, ...(await serve(t, made, { mode, server })) };
+}
+
+async function serve(
+  t: TestContext,
+  { directory, tools }: ReturnType<typeof scene>,
+  { mode, server }: { readonly mode: string; readonly server: object },
+): Promise<Door> {
   writeFileSync(
     join(directory, 'verdict.yaml'),
     'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\nkeys: {directory: keys}\n' +
-      `spool: {directory: spool}\npins: {mode: ${mode}}\nservers: {up: {url: "${server.url}"}}\n`,
+      `spool: {directory: spool}\npins: {mode: ${mode}}\nservers: {up: ${JSON.stringify(server)}}\n`,
   );
-  const locked = await rest.tools('lock', '--config', 'verdict.yaml');
+  const locked = await tools('lock', '--config', 'verdict.yaml');
   assert.equal(locked.code, 0, locked.stderr);
   const proxy = startCli(['serve', '--config', 'verdict.yaml'], { cwd: directory });
   t.after(() => proxy.stop('SIGKILL'));
@@ -84,7 +99,7 @@ async function overHttp(
     await proxy.stop();
     return recordsIn(join(directory, 'spool'));
   };
-  return { client, records, calls: server.calls, directory, file, ...rest };
+  return { client, records };
 }
 
 async function overStdio(t: TestContext, mode: string): Promise<Door & ReturnType<typeof scene>> {
@@ -152,6 +167,7 @@ describe(
     for (const [door, open] of [
       ['HTTP', overHttp],
       ['stdio', overStdio],
+      ['HTTP to stdio', overBridge],
     ] as const) {
       test(`strict, over ${door}: is gone from lists and denied, is recorded once, and is back when the server is`, async (t) => {
         const { client, records, describeAs } = await open(t, 'strict');
