@@ -177,9 +177,12 @@ function linesOf({ file, servers, changes }: Seen, verb: 'lock' | 'check'): stri
       (name) => `${server}: a tool is left out, since nobody can call it: ${JSON.stringify(name)}`,
     ),
   ]);
-  const told = changes.flatMap(({ server, tool, kind, difference }) => [
+  const told = changes.flatMap(({ server, tool, kind, difference, unseen }) => [
     `${MARKS[kind]} ${server}/${tool}`,
     ...difference.map((line) => `    ${line}`),
+    ...unseen.map(
+      (pointer) => `    ! ${pointer} holds characters that are not seen; ${file.shown} shows them as escapes`,
+    ),
   ]);
   return [...asked, ...told, summaryOf(file, changes, verb)];
 }

@@ -269,7 +269,7 @@ describe('tools lock and tools check', { timeout: TIMEOUT_MS, concurrency: TESTS
     assert.equal(changed.code, 1);
     assert.match(
       changed.stdout,
-      /\n~ up\/add\n {4}\/description: "Adds two numbers\." -> "Adds two numbers!\\u202e"\n\+ up\/new\n/,
+      /\n~ up\/add\n {4}\/description: "Adds two numbers\." -> "Adds two numbers!\\u202e"\n {4}! \/description holds characters that are not seen; .*\n\+ up\/new\n/,
     );
     assert.match(
       changed.stdout,

@@ -8,7 +8,7 @@ import { isObject } from '../../event/json.ts';
 import type { Json } from '../../event/json.ts';
 import { pointerOf, type Path } from '../../event/pointers.ts';
 import { hideSecrets } from '../../event/secrets.ts';
-import { asciiOnly, withEscapes } from './escapes.ts';
+import { asciiOnly, hasUnseen, withEscapes } from './escapes.ts';
 
 /** Lines of one difference. What is beyond is counted in one more. */
 export const DIFFERENCES_MAX = 16;
@@ -24,6 +24,22 @@ export function differencesOf(before: Json, after: Json): readonly string[] {
   const found: Found = { lines: [], more: 0 };
   compare(before, after, { path: undefined, found });
   return found.more === 0 ? found.lines : [...found.lines, `and ${found.more} more`];
+}
+
+/** Pointers to the texts and names of a definition that hold what is not seen (escapes.ts); the first ones. */
+export function unseenIn(definition: Json): readonly string[] {
+  const found: string[] = [];
+  const walk = (value: Json, path: Path | undefined): void => {
+    if (typeof value === 'string' && hasUnseen(value)) found.push(withEscapes(pointerOf(path)));
+    else if (isObject(value)) {
+      for (const [name, item] of value) {
+        if (hasUnseen(name)) found.push(withEscapes(pointerOf({ up: path, name })));
+        walk(item, { up: path, name });
+      }
+    } else if (Array.isArray(value)) value.forEach((item: Json, name) => walk(item, { up: path, name }));
+  };
+  walk(definition, undefined);
+  return found.slice(0, DIFFERENCES_MAX);
 }
 
 interface Found {

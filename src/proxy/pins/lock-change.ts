@@ -1,7 +1,7 @@
 /** What changes from one lock to another, told tool by tool. Pure. */
 import { isObject } from '../../event/json.ts';
 import type { Json } from '../../event/json.ts';
-import { differencesOf } from './difference.ts';
+import { differencesOf, unseenIn } from './difference.ts';
 import type { PinnedTool, ToolLock } from './lock.ts';
 
 export interface LockChange {
@@ -10,6 +10,8 @@ export interface LockChange {
   readonly kind: 'added' | 'removed' | 'changed';
   /** How the definition differs from the one before; of an added tool, what it says it does. */
   readonly difference: readonly string[];
+  /** Places in it that hold what a reader does not see. */
+  readonly unseen: readonly string[];
 }
 
 /** By server and tool. */
@@ -33,16 +35,21 @@ function toolChange(
   before: readonly PinnedTool[] | undefined,
   after: readonly PinnedTool[] | undefined,
 ): LockChange | undefined {
-  if (after === undefined) return { ...named, kind: 'removed', difference: [] };
+  if (after === undefined) return { ...named, kind: 'removed', difference: [], unseen: [] };
   if (before === undefined) {
-    return { ...named, kind: 'added', difference: [...new Set(after.flatMap(description))] };
+    const difference = [...new Set(after.flatMap(description))];
+    return { ...named, kind: 'added', difference, unseen: unseenOf(after) };
   }
   const fresh = after.filter(({ digest }) => before.every((entry) => entry.digest !== digest));
   const gone = before.filter(({ digest }) => after.every((entry) => entry.digest !== digest));
   if (fresh.length === 0 && gone.length === 0) return undefined;
   const difference = fresh.flatMap(({ definition }) => nearest(before, definition).difference);
   const fewer = fresh.length > 0 ? [] : [`one of its ${before.length} definitions is gone`];
-  return { ...named, kind: 'changed', difference: [...difference, ...fewer] };
+  return { ...named, kind: 'changed', difference: [...difference, ...fewer], unseen: unseenOf(fresh) };
+}
+
+function unseenOf(tools: readonly PinnedTool[]): readonly string[] {
+  return [...new Set(tools.flatMap(({ definition }) => unseenIn(definition)))];
 }
 
 function description({ definition }: PinnedTool): readonly string[] {

@@ -3,7 +3,12 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { canonicalJson } from '../../../src/event/canonical.ts';
 import { toAttributes } from '../../../src/event/fields.ts';
-import { differencesOf, DIFFERENCES_MAX, VALUE_LENGTH_MAX } from '../../../src/proxy/pins/difference.ts';
+import {
+  differencesOf,
+  DIFFERENCES_MAX,
+  unseenIn,
+  VALUE_LENGTH_MAX,
+} from '../../../src/proxy/pins/difference.ts';
 import { definition, json } from './definitions.ts';
 
 const described = (before: string, after: string): readonly string[] =>
@@ -74,6 +79,18 @@ describe('the difference of two definitions', () => {
     assert.ok(line.length < 2 * VALUE_LENGTH_MAX, line);
     const [added = ''] = differencesOf(definition(), definition({ x: 'b'.repeat(100_000) }));
     assert.ok(added.length < 2 * VALUE_LENGTH_MAX, added);
+  });
+
+  test('aside, what no reader of a definition sees is found, and pictures and line ends are no such thing', () => {
+    assert.deepEqual(unseenIn(definition({ description: 'Reads.\n\tAll ⚠️ of it 👩🏽‍💻 ❤️.\r\n' })), []);
+    const hidden = ['a\u200b', 'a\u202e', '\u{e0041}', 'a\ufe0f', 'a\u200db', '\u3164', 'a\u0007'];
+    for (const description of hidden)
+      assert.deepEqual(unseenIn(definition({ description })), ['/description']);
+    assert.deepEqual(unseenIn(definition({ x: [{ 'y\u200b': 1 }, '\u2060'] })), ['/x/0/y\\u200b', '/x/1']);
+    assert.equal(
+      unseenIn(definition({ x: Array.from({ length: 99 }, () => '\u200b') })).length,
+      DIFFERENCES_MAX,
+    );
   });
 
   test('is none for the same definition, some for any other, and whole in a record', () => {
