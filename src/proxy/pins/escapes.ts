@@ -6,7 +6,7 @@ const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Default_Ignorable_Code_Point}]
 const BEYOND_ASCII = /[^ -~]/gu;
 
 /** What makes one picture of several characters, and is of use there alone. */
-const PICTURES = /\p{Extended_Pictographic}[\u200d\ufe0f\p{Emoji_Modifier}]*/gu;
+const PICTURES = /\p{Extended_Pictographic}(?:\u200d|\ufe0f|\p{Emoji_Modifier})*/gu;
 const LAYOUT = /[\t\n\r]/g;
 
 /** Whether a text holds what a reader would not see: that has no honest use in the description of a tool. */
