@@ -123,7 +123,7 @@ const callsIn = (records: readonly Event[]): readonly unknown[] =>
 
 describe(
   'a tool whose description changes by one character while the proxy runs',
-  { timeout: TIMEOUT_MS },
+  { timeout: TIMEOUT_MS, concurrency: TESTS_AT_ONCE },
   () => {
     for (const [door, open] of [
       ['HTTP', overHttp],
