@@ -7,7 +7,7 @@ import type { Identity } from '../../src/identity/identity.ts';
 import { createBridge, type Bridge, type BridgeOptions } from '../../src/proxy/bridge/bridge.ts';
 import type { StdioUpstream, UpstreamAnswer, UpstreamRequest } from '../../src/proxy/http/upstream.ts';
 import { parseMessage } from '../../src/proxy/message/message.ts';
-import type { Child, ChildEnd } from '../../src/proxy/stdio/child.ts';
+import type { Child, ChildCommand, ChildEnd } from '../../src/proxy/stdio/child.ts';
 import { manualClock, notes, type ManualClock, type Notes } from './stdio-fixtures.ts';
 import { within } from './within.ts';
 
@@ -107,6 +107,8 @@ export interface BridgeScene {
   readonly notes: Notes;
   /** In the order in which they were started. */
   readonly servers: ScriptedServer[];
+  /** What they were started with. */
+  readonly commands: ChildCommand[];
   /** Resolves with the server that is started as the so-manieth. */
   server(number: number): Promise<ScriptedServer>;
   /** The next starts fail so. */
@@ -133,6 +135,7 @@ export const ACCEPT = 'application/json, text/event-stream';
 /** Opens a scene for one test. */
 export function bridgeScene(t: TestContext, options: Partial<BridgeOptions> = {}): BridgeScene {
   const servers: ScriptedServer[] = [];
+  const commands: ChildCommand[] = [];
   const started: PromiseWithResolvers<ScriptedServer>[] = [];
   const at = (number: number) => (started[number] ??= Promise.withResolvers<ScriptedServer>());
   const clock = manualClock();
@@ -142,7 +145,8 @@ export function bridgeScene(t: TestContext, options: Partial<BridgeOptions> = {}
     diagnostics: said,
     schedule: clock.schedule,
     nowMs: () => clock.nowMs(),
-    async start() {
+    async start(command) {
+      commands.push(command);
       if (failing !== undefined) throw failing;
       const server = new ScriptedServer();
       servers.push(server);
@@ -161,6 +165,7 @@ export function bridgeScene(t: TestContext, options: Partial<BridgeOptions> = {}
     clock,
     notes: said,
     servers,
+    commands,
     server: (number) => within(`server ${number}`, at(number).promise),
     failStarts: (error) => (failing = error),
     send: (sending) => bridge.send(requestOf(sending)),

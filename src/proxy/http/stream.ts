@@ -69,7 +69,7 @@ export async function relayStream(relay: Relay, exchange: Exchange, response: Up
     if (finished && isGivenUpByUs(exchange.signal)) {
       exchange.ruling?.settle(givenUp(exchange.signal));
       client.end();
-    } else {
+    } else if (isGivenUpByUs(exchange.signal) || !exchange.signal.aborted || !leaveOpen(stream)) {
       breakOff(stream, errorCode(error));
     }
     return;
@@ -247,16 +247,28 @@ async function sendRefusal({ relay, exchange, origin }: Stream, body: Uint8Array
 
 /** A stream that ended in good order, with or without the answer to our request. */
 function endOf(stream: Stream): void {
-  const { exchange, relay } = stream;
-  const { message, ruling } = exchange;
+  const { message, ruling } = stream.exchange;
   if (stream.answered || message?.kind !== 'request' || ruling === undefined) return;
   // Servers may close a stream early and let the client poll (MCP 2025-11-25, SEP-1699).
+  if (leaveOpen(stream)) return;
   const { resumable, httpStatus } = stream;
+  ruling.settle({ status: resumable ? 'unknown' : 'transport_error', errorType: 'no_answer', httpStatus });
+}
+
+/**
+ * Keeps what the gate said of the stream's request, where the answer may still come on another stream: the connection
+ * of a resumable one may close at any time, and that is no cancellation (MCP 2025-11-25, transports).
+ * @returns whether it may
+ */
+function leaveOpen(stream: Stream): boolean {
+  const { exchange, relay, answered, resumable } = stream;
+  const { message, ruling } = exchange;
+  if (answered || !resumable || message?.kind !== 'request' || ruling === undefined) return false;
   const key = keyOf(stream, 'to_upstream', message.id);
-  if (!resumable) ruling.settle({ status: 'transport_error', errorType: 'no_answer', httpStatus });
-  else if (key.sessionId !== undefined) relay.pending.hold(key, ruling);
   // Clients number their calls from one: without a session the answer on another stream could be anybody's.
-  else ruling.settle({ status: 'unknown', errorType: 'no_answer', httpStatus });
+  if (key.sessionId === undefined) return false;
+  relay.pending.hold(key, ruling);
+  return true;
 }
 
 function breakOff({ relay, exchange, httpStatus }: Stream, errorType: string): void {
