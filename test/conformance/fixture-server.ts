@@ -8,49 +8,28 @@ import {
   classifyInboundRequest,
   createMcpHandler,
   isInitializeRequest,
-  McpServer,
+  type McpServer,
   WebStandardStreamableHTTPServerTransport,
   type EventStore,
   type JSONRPCMessage,
-  type ServerContext,
 } from '@modelcontextprotocol/server';
 import { createFetchServer } from '../support/fetch-server.ts';
-import { addContents, addPrompts, addResources } from './fixture-content.ts';
-import { addTalkativeTools } from './fixture-legacy.ts';
-import { addRounds, stateCodec } from './fixture-rounds.ts';
+import { createFixture } from './fixture.ts';
 
 const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
 
-function createFixture(): McpServer {
-  const capabilities = {
-    tools: { listChanged: true },
-    resources: { subscribe: true, listChanged: true },
-    prompts: { listChanged: true },
-    logging: {},
-    completions: {},
-  };
-  const server = new McpServer(
-    { name: 'conformance-fixture', version: '1.0.0' },
-    { capabilities, requestState: { verify: stateCodec.verify } },
-  );
-  addContents(server);
-  addResources(server);
-  addPrompts(server);
-  addTalkativeTools(server, ({ sessionId, mcpReq }: ServerContext) => {
-    if (sessionId !== undefined) sessions.get(sessionId)?.closeSSEStream(mcpReq.id);
+const openFixture = (): McpServer =>
+  createFixture({
+    closeStream({ sessionId, mcpReq }) {
+      if (sessionId !== undefined) sessions.get(sessionId)?.closeSSEStream(mcpReq.id);
+    },
+    changed(list) {
+      if (list === 'tools') modern.notify.toolsChanged();
+      else modern.notify.promptsChanged();
+    },
   });
-  addRounds(server, (list) => {
-    if (list === 'tools') modern.notify.toolsChanged();
-    else modern.notify.promptsChanged();
-  });
-  server.server.setRequestHandler('logging/setLevel', async () => ({}));
-  server.server.setRequestHandler('completion/complete', async () => ({
-    completion: { values: [], total: 0, hasMore: false },
-  }));
-  return server;
-}
 
-const modern = createMcpHandler(createFixture);
+const modern = createMcpHandler(openFixture);
 
 /** What was sent on the streams of a session; `STREAM/NUMBER` names an event. */
 function createEventStore(): EventStore {
@@ -81,7 +60,7 @@ async function openSession(): Promise<WebStandardStreamableHTTPServerTransport> 
     onsessioninitialized: (id) => void sessions.set(id, transport),
     onsessionclosed: (id) => void sessions.delete(id),
   });
-  await createFixture().connect(transport);
+  await openFixture().connect(transport);
   return transport;
 }
 

@@ -25,13 +25,21 @@ export interface ConformanceProxy {
   stop(): Promise<void>;
 }
 
-export async function startProxy(upstream: string, policy: PolicyName): Promise<ConformanceProxy> {
+/** Where the server behind the proxy is, or how it is started. */
+export type ConformanceUpstream = string | { readonly command: readonly [string, ...string[]] };
+
+export async function startProxy(
+  upstream: ConformanceUpstream,
+  policy: PolicyName,
+): Promise<ConformanceProxy> {
   const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-conformance-'));
   writeFileSync(join(directory, 'policy.yaml'), POLICIES[policy]);
   writeFileSync(
     join(directory, 'verdict.yaml'),
     'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\n' +
-      `keys: {directory: keys}\nspool: {directory: spool}\nservers: {up: {url: ${JSON.stringify(upstream)}}}\n`,
+      `keys: {directory: keys}\nspool: {directory: spool}\nservers: {up: ${JSON.stringify(serverOf(upstream))}}\n` +
+      // Its scenarios each have a session of their own, and not all of them end it.
+      'limits: {children_per_caller: 32}\n',
   );
   const proxy = startCli(['serve', '--config', join(directory, 'verdict.yaml')]);
   const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
@@ -42,4 +50,10 @@ export async function startProxy(upstream: string, policy: PolicyName): Promise<
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function serverOf(upstream: ConformanceUpstream): object {
+  if (typeof upstream === 'string') return { url: upstream };
+  const [command, ...args] = upstream.command;
+  return { command, args };
 }

@@ -46,7 +46,7 @@ export class ModernProcesses {
 
   async send(request: Request, message: RequestMessage | NotificationMessage): Promise<UpstreamResult> {
     const caller = callerKey(request.origin);
-    const key = keyOf(request.upstream, caller);
+    const key = keyOf(request.upstream, caller, message.call.protocolVersion);
     if (message.kind === 'notification') {
       await this.#notify(key, message, { caller, signal: request.signal });
       return wholeAnswer(202, undefined);
@@ -163,6 +163,10 @@ export class ModernProcesses {
   }
 }
 
-function keyOf({ name, share }: StdioUpstream, caller: string): string {
-  return JSON.stringify(share === 'all' ? [name] : [name, caller]);
+/**
+ * A connection over a pipe has one revision, that of its first request: the official SDK's servers look at no later
+ * one. So each revision has a process, which refuses it or not.
+ */
+function keyOf({ name, share }: StdioUpstream, caller: string, version = ''): string {
+  return JSON.stringify([name, version, ...(share === 'all' ? [] : [caller])]);
 }

@@ -13,7 +13,7 @@ import { keepAliveEvent, messageEvent, primingEvent } from './events.ts';
 
 export interface ReplyOptions {
   readonly accepted: Accepted;
-  /** Of the answer, in whichever form. */
+  /** Of the answer, in whichever form, unless it is a bare one. */
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Aborted when the client or the door gives up. */
   readonly signal: AbortSignal;
@@ -21,11 +21,21 @@ export interface ReplyOptions {
   readonly keepAliveMs: number;
 }
 
+export interface LastMessage {
+  /** Of a JSON answer; that of a stream has been sent. */
+  readonly status?: number;
+  /** Of an event, where it can be asked for again. */
+  readonly id?: string;
+  /** Without the headers of the reply, where those have not been sent. */
+  readonly bare?: boolean;
+}
+
 export class Reply {
   /** Settles once the form is chosen, or nothing is to come. */
   readonly result: Promise<UpstreamResult>;
   readonly #options: ReplyOptions;
   readonly #resolve: (result: UpstreamResult) => void;
+  #headers: Readonly<Record<string, string>>;
   #stream: AnswerStream | undefined;
   #open = true;
   #callOff: () => void;
@@ -36,6 +46,7 @@ export class Reply {
     const { promise, resolve } = Promise.withResolvers<UpstreamResult>();
     this.result = promise;
     this.#options = options;
+    this.#headers = options.headers ?? {};
     this.#resolve = resolve;
     this.#callOff = options.schedule(options.keepAliveMs, () => this.#keepAlive());
     options.signal.addEventListener('abort', () => this.fail(ABORTED), { once: true });
@@ -94,16 +105,13 @@ export class Reply {
 
   /**
    * Sends the last message and ends.
-   * @param status of a JSON answer; that of a stream has been sent
    * @returns whether it went out as an event
    */
-  answer(
-    message: Uint8Array,
-    { status = 200, id }: { status?: number; id?: string | undefined } = {},
-  ): boolean {
+  answer(message: Uint8Array, { status = 200, id, bare = false }: LastMessage = {}): boolean {
     if (!this.#open) return false;
+    if (bare) this.#headers = {};
     if (this.#stream === undefined && this.#options.accepted.json) {
-      this.#finish(wholeAnswer(status, message, this.#options.headers));
+      this.#finish(wholeAnswer(status, message, this.#headers));
       return false;
     }
     this.event(message, id);
@@ -131,7 +139,7 @@ export class Reply {
 
   #begin(): AnswerStream {
     if (this.#stream !== undefined) return this.#stream;
-    const stream = new AnswerStream(200, { ...this.#options.headers, 'content-type': 'text/event-stream' });
+    const stream = new AnswerStream(200, { ...this.#headers, 'content-type': 'text/event-stream' });
     this.#stream = stream;
     stream.on('close', () => this.#close());
     this.#resolve({ ok: true, response: stream });

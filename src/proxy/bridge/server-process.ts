@@ -66,18 +66,16 @@ export async function startServer(
   const reader = readLines(child.stdout, createLineSplitter(limits.lineBytesMax), (line) =>
     takeLine(line, { taker, name, throttle, bytesMax: limits.lineBytesMax }),
   );
-  let stopping = false;
-  const stop = (): void => {
-    if (stopping) return;
-    stopping = true;
+  let wanted = false;
+  const letGo = (): void => {
     outbox.end();
     child.stop();
   };
   // Without a stdout it can answer nothing any more.
-  void reader.done.then(stop);
+  void reader.done.then(letGo);
   const end = async (): Promise<void> => {
     const how = await child.ended;
-    if (!stopping) throttle.say('warn', `server ${name}: end`, `server ${name}: ${endText(how)}`);
+    if (!wanted) throttle.say('warn', `server ${name}: end`, `server ${name}: ${endText(how)}`);
     await drained(reader, schedule);
     reader.stop();
     outbox.end();
@@ -92,7 +90,10 @@ export async function startServer(
         `server ${name}: it does not read the answers to its requests`,
       );
     },
-    stop,
+    stop() {
+      wanted = true;
+      letGo();
+    },
     ended: end(),
   };
 }

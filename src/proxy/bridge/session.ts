@@ -211,16 +211,18 @@ export class Session implements LineTaker {
     }
     this.#requests.delete(id.json);
     const begins = stream.request?.method === 'initialize';
+    const stillborn = begins && read.outcome.status !== 'ok';
     if (begins) this.#version = agreedVersion(line.content);
-    this.#sendAnswer(stream, line.content);
-    if (begins && read.outcome.status !== 'ok') this.#options.stillborn();
+    this.#sendAnswer(stream, line.content, stillborn);
+    if (stillborn) this.#options.stillborn();
   }
 
-  #sendAnswer(stream: Stream, message: Uint8Array): void {
+  /** @param bare without the id of the session */
+  #sendAnswer(stream: Stream, message: Uint8Array, bare = false): void {
     const { reply, number } = stream;
     const sequence = stream.sequence + 1;
     const sent = reply?.open === true;
-    const asEvent = reply?.answer(message, { id: eventId(number, sequence) }) ?? false;
+    const asEvent = reply?.answer(message, { id: eventId(number, sequence), bare }) ?? false;
     // What went out as a JSON body cannot be asked for again, nor what nobody has an id to ask for.
     if (asEvent || (!sent && stream.named)) this.#log.add({ stream: number, sequence, message, sent });
     else if (!sent) this.#say('debug', 'left', 'an answer found nobody who waits for it');

@@ -52,6 +52,21 @@ describe('a process of the modern era', () => {
     assert.match((await answer).body, /^data: [^\n]*"result"[^\n]*\n\n$/);
   });
 
+  test('has one revision: a request of another one gets a process that has not seen any yet', async (t) => {
+    const scene = bridgeScene(t);
+    void scene.send({ body: modern(1) });
+    await lineOf(scene, 0, 0);
+    const later = scene.ask({
+      body: modern(2, 'tools/call', { 'io.modelcontextprotocol/protocolVersion': '2027-01-01' }),
+    });
+    const id = idIn(await lineOf(scene, 0, 1));
+    (await scene.server(1)).say({ id, error: { code: -32_022, message: 'unsupported' } });
+    assert.equal((await later).status, 400);
+    void scene.send({ body: modern(3) });
+    await lineOf(scene, 1, 0);
+    assert.equal(scene.servers.length, 2);
+  });
+
   test('that exits fails its requests, and the next one starts another', async (t) => {
     const scene = bridgeScene(t);
     const first = scene.ask({ body: modern(1) });
