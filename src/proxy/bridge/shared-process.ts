@@ -3,7 +3,7 @@
  * clients' own and may be alike, so the server gets others, and so do progress tokens; what it sends back names them,
  * and goes to the request that it names with the client's own id. What names no request goes to nobody.
  */
-import { isObject, type Json } from '../../event/json.ts';
+import { isObject, JsonNumber, type Json } from '../../event/json.ts';
 import type { Throttle } from '../../telemetry/throttle.ts';
 import { errorAnswer } from '../message/answer.ts';
 import type { ReadAnswer } from '../message/answer-reader.ts';
@@ -78,12 +78,12 @@ export class SharedProcess implements LineTaker {
     this.#lastId += 1;
     const id = String(this.#lastId);
     const meta = message.params.get('_meta');
-    const progressToken = idOf(memberOf(meta, 'progressToken'))?.json;
+    const asked = memberOf(meta, 'progressToken');
     const request: OpenRequest = {
       message,
       reply,
       caller,
-      progressToken,
+      progressToken: tokenJson(asked),
       listens: message.method === 'subscriptions/listen',
       logs: memberOf(meta, META_LOG_LEVEL) !== undefined,
       written: false,
@@ -93,7 +93,8 @@ export class SharedProcess implements LineTaker {
     reply.onClose(() => this.#giveUp(id));
     if (request.listens) reply.start();
     const own = [{ path: ID, json: id }];
-    const token = progressToken === undefined ? [] : [{ path: TOKEN_ASKED, json: id }];
+    // Whatever stands there: `2.0` could be taken for the token of another.
+    const token = asked === undefined ? [] : [{ path: TOKEN_ASKED, json: id }];
     const line = oneLine(replaceValues(message.bytes, [...own, ...token]));
     const sent = (await this.#process?.write(line, reply.signal)) ?? 'broken';
     request.written = sent === 'written';
@@ -220,6 +221,12 @@ export class SharedProcess implements LineTaker {
     const where = `server ${this.#options.name}`;
     this.#options.throttle.say(level, `${where}: ${key}`, `${where}: ${text}`);
   }
+}
+
+/** As it was written; undefined for what is none to MCP. */
+function tokenJson(token: Json | undefined): string | undefined {
+  if (typeof token === 'string') return JSON.stringify(token);
+  return token instanceof JsonNumber ? token.text : undefined;
 }
 
 function memberOf(value: Json | undefined, name: string): Json | undefined {

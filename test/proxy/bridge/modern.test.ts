@@ -125,6 +125,29 @@ describe('a request of 2026-07-28', () => {
     assert.doesNotMatch(second?.body ?? '', /^id:/m);
   });
 
+  test('cannot have the token of another, however it writes it', async (t) => {
+    const scene = bridgeScene(t);
+    const victim = scene.ask({ body: modern(1, 'tools/call', { progressToken: 'p' }), upstream: ALL });
+    const id = idIn(await lineOf(scene, 0));
+    const spellings = [`${id}.0`, `${id}e0`, `[${id}]`, 'null', 'true'];
+    for (const [index, spelling] of spellings.entries()) {
+      const body = JSON.stringify({
+        jsonrpc: '2.0',
+        ...modern(2, 'tools/call', { progressToken: 'TOKEN' }),
+      }).replace('"TOKEN"', spelling);
+      const answer = scene.ask({ body, upstream: ALL, identity: BOB });
+      const line = await lineOf(scene, index + 1);
+      const { progressToken } = JSON.parse(line).params._meta as { progressToken: unknown };
+      assert.equal(progressToken, idIn(line), spelling);
+      (await scene.server(0)).say(progress(progressToken, 5), answerTo(idIn(line)));
+      const { body: got } = await answer;
+      // What MCP has as tokens comes back as it was sent.
+      assert.equal(got.includes(`"progressToken":${spelling}`), /^\d/.test(spelling), spelling);
+    }
+    (await scene.server(0)).say(answerTo(id));
+    assert.doesNotMatch((await victim).body, /progress/);
+  });
+
   test('without a token gets no progress, whatever the server names', async (t) => {
     const scene = bridgeScene(t);
     const answer = scene.ask({ body: modern(1) });
