@@ -6,13 +6,19 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import {
+  Client as DualClient,
+  StreamableHTTPClientTransport as DualTransport,
+  type ClientOptions,
+} from '@modelcontextprotocol/client';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { newApiKey } from '../../src/identity/api-keys.ts';
 import { CLI, plainEnvironment, ROOT, startCli, startCommand, type Running } from '../support/cli.ts';
 import { freePort } from '../support/free-port.ts';
+import { within } from '../support/within.ts';
 
 const EVERYTHING = join(ROOT, 'node_modules/@modelcontextprotocol/server-everything/dist/index.js');
 
@@ -183,4 +189,68 @@ describe('the lists of server-everything', () => {
     });
     assert.equal(await call(client, 'get-tiny-image'), 'denied');
   });
+});
+
+describe('a client of its own SDK hears that other policy is in force, and lists anew', () => {
+  const FIXTURE = join(ROOT, 'test/conformance/fixture-server.ts');
+  const rules = (denied: string): string =>
+    POLICY.slice(0, POLICY.indexOf('identities:')) +
+    'rules:\n  - {id: tools, effect: allow, identities: [anonymous], tools: ["*/*"]}\n' +
+    '  - {id: methods, effect: allow, identities: [anonymous], methods: ["subscriptions/listen"]}\n' +
+    `  - {id: no, effect: deny, identities: [anonymous], tools: ["*/${denied}"]}\n`;
+
+  /** @returns the tools that it has first, and those that it is told of when the policy has changed */
+  async function relisted(t: TestContext, options: ClientOptions): Promise<readonly (readonly string[])[]> {
+    const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-lists-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const fixture = startCommand(process.execPath, [FIXTURE]);
+    t.after(() => fixture.stop('SIGKILL'));
+    const [, direct = ''] = await fixture.waitFor(/fixture at (\S+)/);
+    const put = (denied: string): void => writeFileSync(join(directory, 'policy.yaml'), rules(denied));
+    put('test_simple_text');
+    writeFileSync(
+      join(directory, 'verdict.yaml'),
+      'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nkeys: {directory: keys}\nspool: {directory: spool}\n' +
+        `identity: {anonymous: allow}\nservers: {up: {url: ${JSON.stringify(direct)}}}\n`,
+    );
+    const proxy = startCli(['serve', '--config', 'verdict.yaml'], { cwd: directory });
+    t.after(() => proxy.stop());
+    const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
+    const heard = Promise.withResolvers<readonly { readonly name: string }[]>();
+    const onChanged = (error: Error | null, tools: readonly { readonly name: string }[] | null): void => {
+      if (error === null) heard.resolve(tools ?? []);
+      else heard.reject(error);
+    };
+    const client = new DualClient(
+      { name: 'test', version: '1' },
+      { capabilities: {}, ...options, listChanged: { tools: { onChanged } } },
+    );
+    const listening = Promise.withResolvers<void>();
+    const fetchNoting: typeof fetch = async (input, init) => {
+      const response = await fetch(input, init);
+      // The stream of a session; the client waits for that of a subscription itself.
+      if (init?.method === 'GET') listening.resolve();
+      return response;
+    };
+    await client.connect(new DualTransport(new URL(url), { fetch: fetchNoting }));
+    t.after(() => client.close());
+    const { tools } = await client.listTools();
+    if (options.versionNegotiation === undefined) await within('the stream', listening.promise);
+    put('some_other_tool');
+    proxy.child.kill('SIGHUP');
+    const told = await within('word of the change', heard.promise, 20_000);
+    return [tools, told].map((list) =>
+      list.map(({ name }) => name).filter((name) => ['test_simple_text', 'some_other_tool'].includes(name)),
+    );
+  }
+
+  const eras: Readonly<Record<string, ClientOptions>> = {
+    '2025-11-25': {},
+    '2026-07-28': { versionNegotiation: { mode: { pin: '2026-07-28' } } },
+  };
+  for (const [era, options] of Object.entries(eras)) {
+    test(`in ${era}`, async (t) => {
+      assert.deepEqual(await relisted(t, options), [['some_other_tool'], ['test_simple_text']]);
+    });
+  }
 });
