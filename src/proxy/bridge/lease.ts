@@ -13,6 +13,7 @@ export class Lease {
   readonly #place: Place;
   readonly #options: LeaseOptions;
   #callOff: () => void = () => undefined;
+  #left = false;
 
   constructor(place: Place, options: LeaseOptions) {
     this.#place = place;
@@ -22,6 +23,7 @@ export class Lease {
   /** @param open whether something is open to it now */
   used(open: boolean): void {
     const { schedule, idleMs, end } = this.#options;
+    if (this.#left) return;
     this.#callOff();
     if (open) {
       this.#place.busy();
@@ -33,12 +35,14 @@ export class Lease {
 
   /** It is being ended. */
   leave(): void {
+    this.#left = true;
     this.#callOff();
     this.#place.leaving();
   }
 
   /** It has ended. */
   free(): void {
+    this.#left = true;
     this.#callOff();
     this.#place.free();
   }

@@ -53,9 +53,7 @@ export class LegacySessions {
   /** @param message what is POSTed */
   async send(request: Request, message: Message | undefined): Promise<UpstreamResult> {
     const id = message?.kind === 'request' ? message.id : null;
-    const accepted = acceptedBy(request.headers['accept']);
-    const needed = request.method === 'GET' ? accepted.events : accepted.json || accepted.events;
-    if (!needed) return refusal('not_acceptable', id);
+    if (!canBeAnswered(request, message)) return refusal('not_acceptable', id);
     const sessionId = request.headers['mcp-session-id'];
     const begins = message?.kind === 'request' && message.method === 'initialize';
     if (sessionId === undefined) {
@@ -178,4 +176,11 @@ export class LegacySessions {
     tenancy.session.finish(code);
     tenancy.process?.stop();
   }
+}
+
+/** Whether the client takes a form of what comes back; for most there is nothing but a status. */
+function canBeAnswered({ method, headers }: Request, message: Message | undefined): boolean {
+  const { json, events } = acceptedBy(headers['accept']);
+  if (method === 'GET') return events;
+  return message?.kind !== 'request' || json || events;
 }

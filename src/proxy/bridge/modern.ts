@@ -34,6 +34,9 @@ export class ModernProcesses {
   readonly #places: Places;
   readonly #backoff: Backoff;
   readonly #tenancies = new Map<string, Tenancy>();
+  /** Numbers, so that what is configured otherwise now has processes of its own beside those it had before. */
+  readonly #upstreams = new WeakMap<StdioUpstream, number>();
+  #lastUpstream = 0;
   /** Of processes, until each has ended. */
   readonly #running = new Set<Promise<void>>();
   #closed = false;
@@ -46,14 +49,14 @@ export class ModernProcesses {
 
   async send(request: Request, message: RequestMessage | NotificationMessage): Promise<UpstreamResult> {
     const caller = callerKey(request.origin);
-    const key = keyOf(request.upstream, caller, message.call.protocolVersion);
+    const key = this.#key(request.upstream, caller, message.call.protocolVersion);
     if (message.kind === 'notification') {
       await this.#notify(key, message, { caller, signal: request.signal });
       return wholeAnswer(202, undefined);
     }
     const accepted = acceptedBy(request.headers['accept']);
     if (!accepted.json && !accepted.events) return refusal('not_acceptable', message.id);
-    const found = this.#find(key, request.upstream) ?? this.#start(key, request.upstream, caller);
+    const found = this.#tenancies.get(key) ?? this.#start(key, request.upstream, caller);
     if (typeof found === 'string') return failure(found, false);
     const { schedule, limits } = this.#room;
     const { signal } = request;
@@ -90,12 +93,15 @@ export class ModernProcesses {
     else await shared?.pass(message, signal);
   }
 
-  #find(key: string, upstream: StdioUpstream): Tenancy | undefined {
-    const tenancy = this.#tenancies.get(key);
-    if (tenancy === undefined || tenancy.upstream === upstream) return tenancy;
-    // It is another server that has this name now.
-    this.#end(tenancy, 'server_changed');
-    return undefined;
+  /**
+   * A connection over a pipe has one revision, that of its first request: the official SDK's servers look at no later
+   * one. So each revision has a process, which refuses it or not.
+   */
+  #key(upstream: StdioUpstream, caller: string, version = ''): string {
+    const known = this.#upstreams.get(upstream);
+    if (known === undefined) this.#upstreams.set(upstream, (this.#lastUpstream += 1));
+    const number = known ?? this.#lastUpstream;
+    return JSON.stringify([number, version, ...(upstream.share === 'all' ? [] : [caller])]);
   }
 
   /** @returns why not, where it is not started */
@@ -161,12 +167,4 @@ export class ModernProcesses {
     tenancy.shared.finish(code);
     tenancy.process?.stop();
   }
-}
-
-/**
- * A connection over a pipe has one revision, that of its first request: the official SDK's servers look at no later
- * one. So each revision has a process, which refuses it or not.
- */
-function keyOf({ name, share }: StdioUpstream, caller: string, version = ''): string {
-  return JSON.stringify([name, version, ...(share === 'all' ? [] : [caller])]);
 }

@@ -90,6 +90,10 @@ export function isGivenUpByUs({ aborted, reason }: AbortSignal): boolean {
   return aborted && reason !== ('client_closed' satisfies GiveUp);
 }
 
+export function isLeftByClient(signal: AbortSignal): boolean {
+  return signal.aborted && !isGivenUpByUs(signal);
+}
+
 /** What becomes of a request that is given up. */
 export function givenUp(signal: AbortSignal): Outcome {
   // The door aborts with a GiveUp and with nothing else.

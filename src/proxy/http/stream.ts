@@ -5,7 +5,7 @@ import { errorAnswer } from '../message/answer.ts';
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import { callerKey } from '../caller.ts';
 import type { Forward, Origin, Rejection } from '../gate.ts';
-import { fail, givenUp, isGivenUpByUs, type Exchange, type Relay } from './exchange.ts';
+import { fail, givenUp, isGivenUpByUs, isLeftByClient, type Exchange, type Relay } from './exchange.ts';
 import { answerHeaders, ownHeaders } from './headers.ts';
 import { ACKNOWLEDGED, acknowledgedLists, type ListName } from '../lists/changes.ts';
 import { errorCode, statusOf, type UpstreamAnswer } from './upstream.ts';
@@ -69,7 +69,7 @@ export async function relayStream(relay: Relay, exchange: Exchange, response: Up
     if (finished && isGivenUpByUs(exchange.signal)) {
       exchange.ruling?.settle(givenUp(exchange.signal));
       client.end();
-    } else if (isGivenUpByUs(exchange.signal) || !exchange.signal.aborted || !leaveOpen(stream)) {
+    } else if (!isLeftByClient(exchange.signal) || !leaveOpen(stream)) {
       breakOff(stream, errorCode(error));
     }
     return;

@@ -82,7 +82,10 @@ describe('a request in a session', () => {
     const session = await begin();
     assert.equal((await ask({ session, body: call(1), headers: { accept: 'text/html' } })).status, 406);
     assert.equal((await ask({ session, headers: JSON_ONLY })).status, 406);
-    assert.equal(servers[0]?.got.length, 1);
+    const page = { accept: 'text/html' };
+    assert.equal((await ask({ session, headers: page, body: { method: 'ping-pong' } })).status, 202);
+    assert.equal((await ask({ session, headers: page, method: 'DELETE' })).status, 200);
+    assert.equal(servers[0]?.got.length, 2);
   });
 
   test('with the id of one that is not answered yet is refused', async (t) => {
