@@ -169,6 +169,32 @@ describe('doctor and the servers behind', { timeout: TIMEOUT_MS, concurrency: TE
   });
 });
 
+test(
+  'a command of serve is started as serve starts it: in its directory, with its variables and none of ours',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const directory = scene();
+    mkdirSync(join(directory, 'work'));
+    const told = `console.error('error:', process.cwd(), process.env.GIVEN, process.env.MINE); process.exit(3)`;
+    const odd = {
+      command: process.execPath,
+      args: ['-e', told],
+      env: { GIVEN: '${env:MINE} too' },
+      cwd: 'work',
+    };
+    const files = join(ROOT, 'node_modules/@modelcontextprotocol/server-filesystem/dist/index.js');
+    const good = { command: process.execPath, args: [files, directory] };
+    const { code, of } = await doctor(directory, serve(directory, { good, odd }), { MINE: 'passed on' });
+    assert.equal(code, 1);
+    const [first = '', second = ''] = of('upstream');
+    assert.match(first, /^ok good: \S+ \S+, \d+ tools, MCP 2025-11-25/);
+    assert.match(
+      second,
+      /^fail odd: .* ended with 3 before it answered; it said: error: \S+\/work passed on too undefined/,
+    );
+  },
+);
+
 test('interrupted, it leaves no server behind', { timeout: TIMEOUT_MS }, async () => {
   const directory = scene();
   const silent = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000);

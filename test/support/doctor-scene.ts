@@ -50,9 +50,16 @@ export function scene(): string {
   return directory;
 }
 
-/** Writes a config, and gives the arguments that name it. */
-export function serve(directory: string, servers: Variables, name = 'verdict.yaml'): readonly string[] {
-  const lines = Object.entries(servers).map(([server, url]) => `  ${server}: {url: "${url}"}\n`);
+/** Writes a config, and gives the arguments that name it. @param servers by name: a url, or all that is said of one */
+export function serve(
+  directory: string,
+  servers: Readonly<Record<string, string | object>>,
+  name = 'verdict.yaml',
+): readonly string[] {
+  const lines = Object.entries(servers).map(
+    ([server, entry]) =>
+      `  ${server}: ${JSON.stringify(typeof entry === 'string' ? { url: entry } : entry)}\n`,
+  );
   writeFileSync(
     join(directory, name),
     'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\n' +
