@@ -1,10 +1,12 @@
 /**
  * A gate that nobody can drown: refusals are recorded one by one up to a rate and counted beyond it, and while the
- * spool fills up no caller may take more than a share of it. A wrapper: what it lets through is the inner gate's.
+ * spool fills up no caller may take more than a share of it. What a server tells unasked, as it may at any rate, comes at
+ * one that recording it costs nobody else. A wrapper: what it lets through is the inner gate's.
  */
 import { errorRow } from '../errors.ts';
 import { errorAnswer } from './message/answer.ts';
 import { lookupMethod } from './message/methods.ts';
+import { createPace, type PaceOptions } from './pace.ts';
 import type { Answer, Direction, Gate, Governable, Origin, Rejection, Ruling } from './gate.ts';
 
 /** Refusals of one source that are recorded one by one, in a second: of an address before we know who it is. */
@@ -23,8 +25,7 @@ const RECORD_BYTES = 2048;
 const SHARE_BYTES_MIN = 1024 * 1024;
 const WINDOW_MS = 1000;
 
-export interface FloodGuardOptions {
-  readonly nowMs: () => number;
+export interface FloodGuardOptions extends PaceOptions {
   /** How full the spool is, from 0 to 1; 0 where there is none. */
   readonly fullness: () => number;
 }
@@ -38,6 +39,7 @@ interface Source {
 
 export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { flush(): void } {
   const rates = createRates(gate, options.nowMs);
+  const pace = createPace(options);
   const exceeds = createShares(options.fullness);
 
   const reject = (rejection: Rejection): Answer => {
@@ -50,11 +52,15 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
     reject,
     show: (bytes, asked, origin) => gate.show(bytes, asked, origin),
     listChanges: gate.listChanges,
-    flush: () => rates.flush(),
+    flush() {
+      rates.flush();
+      pace.tidy();
+    },
     async decide(message, origin, direction): Promise<Ruling> {
       if (isNoise(message, direction) && !rates.admit(`server ${origin.server.name}`, undefined)) {
         return { forward: false, answer: { httpStatus: 202, body: undefined } };
       }
+      if (isNews(message, direction)) await pace.turn(JSON.stringify([origin.server.name, callerOf(origin)]));
       if (exceeds(callerOf(origin), message.bytes.length + RECORD_BYTES)) {
         const id = message.kind === 'request' ? message.id : null;
         const answer = reject({ reason: 'limit', code: 'share_exceeded', details: {}, origin, id });
@@ -140,6 +146,12 @@ function isNoise(message: Governable, direction: Direction): boolean {
   return (
     message.kind === 'notification' && lookupMethod(message.method, message.kind, direction) === undefined
   );
+}
+
+/** A notification of a server that is recorded. Nobody asked for it, and no decision holds it back. */
+function isNews(message: Governable, direction: Direction): boolean {
+  if (direction !== 'to_client' || message.kind !== 'notification') return false;
+  return lookupMethod(message.method, message.kind, direction)?.record !== 'none';
 }
 
 function sourceOf(origin: Partial<Origin>): string {

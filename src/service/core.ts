@@ -86,6 +86,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   });
   const guarded = guardFloods(gate, {
     nowMs: Date.now,
+    later: (delayMs, run) => void setTimeout(run, delayMs).unref(),
     fullness: () => records.bytes() / options.spool.bytesMax,
   });
   const flush = (): void => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { Gate, Origin, Rejection } from '../../src/proxy/gate.ts';
 import {
   CALLER_REFUSALS_PER_SECOND,
@@ -7,6 +8,7 @@ import {
   REFUSALS_PER_SECOND,
   SOURCES_MAX,
 } from '../../src/proxy/flood-guard.ts';
+import { PACE_PER_SECOND } from '../../src/proxy/pace.ts';
 import {
   parseMessage,
   type NotificationMessage,
@@ -30,8 +32,19 @@ function open() {
     show: (bytes) => ({ ok: true, bytes }),
   };
   const clock = { ms: 0, fullness: 0 };
-  const gate = guardFloods(inner, { nowMs: () => clock.ms, fullness: () => clock.fullness });
-  return { gate, rejected, clock, decided: () => decided };
+  const waiting: { atMs: number; run: () => void }[] = [];
+  const gate = guardFloods(inner, {
+    nowMs: () => clock.ms,
+    later: (delayMs, run) => void waiting.push({ atMs: clock.ms + delayMs, run }),
+    fullness: () => clock.fullness,
+  });
+  /** Moves the clock, and lets what was to come by then come. */
+  const pass = async (ms: number): Promise<void> => {
+    clock.ms += ms;
+    for (const { run } of waiting.splice(0)) run();
+    await setImmediate();
+  };
+  return { pass, gate, rejected, clock, decided: () => decided };
 }
 
 const from = (clientAddress: string): Rejection => ({
@@ -114,6 +127,35 @@ describe('the flood guard', () => {
     const { gate, decided } = open();
     for (let index = 0; index < 5000; index += 1) await gate.decide(noise, origin('a'), 'to_client');
     assert.equal(decided(), REFUSALS_PER_SECOND);
+  });
+
+  test('lets a server that tells without end wait, and loses nothing of it', async () => {
+    const { gate, pass, decided } = open();
+    const news = message('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}');
+    const told = Array.from({ length: PACE_PER_SECOND * 2 + 1 }, () =>
+      gate.decide(news, origin('a'), 'to_client'),
+    );
+    await pass(0);
+    assert.equal(decided(), PACE_PER_SECOND);
+    // Another caller's server, and what it is asked itself, are not held up.
+    await gate.decide(news, origin('b'), 'to_client');
+    await gate.decide(call, origin('a'), 'to_upstream');
+    assert.equal(decided(), PACE_PER_SECOND + 2);
+    await pass(1000);
+    assert.equal(decided(), PACE_PER_SECOND * 2 + 2);
+    gate.flush();
+    await pass(1000);
+    await Promise.all(told);
+    assert.equal(decided(), PACE_PER_SECOND * 2 + 3);
+  });
+
+  test('lets no progress wait: it is not recorded', async () => {
+    const { gate, decided } = open();
+    const progress = message('{"jsonrpc":"2.0","method":"notifications/progress"}');
+    for (let index = 0; index <= PACE_PER_SECOND; index += 1) {
+      await gate.decide(progress, origin('a'), 'to_client');
+    }
+    assert.equal(decided(), PACE_PER_SECOND + 1);
   });
 
   test('refuses a caller that takes more than its share of a spool that fills up, and nobody else', async () => {
