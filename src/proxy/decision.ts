@@ -23,10 +23,16 @@ export function decisionFields(message: Governable, origin: Origin, decided: Dec
     ...originFields(origin, hmac),
     ...targetFields(message),
     'verdict.tool.digest': decided.toolDigest,
-    'jsonrpc.request.id': message.kind === 'request' ? message.id.text : undefined,
+    'jsonrpc.request.id': requestIdOf(message),
     ...describeArguments(call.args, { level: decided.argumentsLevel, bytes: call.argsBytes, hmac }),
     ...envelopeFields(call, origin),
   };
+}
+
+/** Of the message itself, or of the request whose answer it stands in. */
+export function requestIdOf(message: Governable): string | undefined {
+  if (message.kind === 'input') return message.within?.id?.text;
+  return message.kind === 'request' ? message.id.text : undefined;
 }
 
 /** @param text why, as a sentence @param digest of all policy in force */

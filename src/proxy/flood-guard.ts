@@ -5,6 +5,7 @@
  */
 import { errorRow } from '../errors.ts';
 import { errorAnswer } from './message/answer.ts';
+import type { Id } from './message/message.ts';
 import { lookupMethod } from './message/methods.ts';
 import { createPace, type PaceOptions } from './pace.ts';
 import type { Answer, Direction, Gate, Governable, Origin, Rejection, Ruling } from './gate.ts';
@@ -62,7 +63,7 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
       }
       if (isNews(message, direction)) await pace.turn(JSON.stringify([origin.server.name, callerOf(origin)]));
       if (exceeds(callerOf(origin), message.bytes.length + RECORD_BYTES)) {
-        const id = message.kind === 'request' ? message.id : null;
+        const id = answerableIdOf(message);
         const answer = reject({ reason: 'limit', code: 'share_exceeded', details: {}, origin, id });
         return { forward: false, answer };
       }
@@ -139,6 +140,12 @@ function createShares(fullness: () => number): (caller: string, bytes: number) =
     total += bytes;
     return false;
   };
+}
+
+/** Of the request that is answered when a message is refused. */
+function answerableIdOf(message: Governable): Id | null {
+  if (message.kind === 'input') return message.within?.id ?? null;
+  return message.kind === 'request' ? message.id : null;
 }
 
 /** A notification that nobody knows: it is dropped in any case, and a server can send any number of them. */

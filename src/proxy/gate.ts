@@ -6,7 +6,7 @@ import type { ErrorCode, ErrorDetails } from '../errors.ts';
 import type { OutcomeStatus, Reason } from '../event/vocabulary.ts';
 import type { Claimed, Identity } from '../identity/identity.ts';
 import type { ListChanges, ListName } from './lists/changes.ts';
-import type { Glimpse, Id, NotificationMessage, RequestMessage } from './message/message.ts';
+import type { Call, Glimpse, Id, NotificationMessage, RequestMessage } from './message/message.ts';
 import type { TransportMessage } from './message/transport.ts';
 
 /** Where messages come from; constant for one HTTP exchange or one stdio connection. */
@@ -25,8 +25,19 @@ export interface Origin {
 
 export type Direction = 'to_upstream' | 'to_client';
 
+/** What a server asks of the client without a request of its own, see inputs.ts. */
+export interface InputMessage {
+  readonly kind: 'input';
+  readonly method: string;
+  readonly call: Call;
+  /** None of its own. */
+  readonly bytes: Uint8Array;
+  /** The request in whose answer it stands; undefined where it stands in a notification. */
+  readonly within: (Asked & { readonly id: Id | null }) | undefined;
+}
+
 /** What the gate decides on. */
-export type Governable = RequestMessage | NotificationMessage | TransportMessage;
+export type Governable = RequestMessage | NotificationMessage | TransportMessage | InputMessage;
 
 /** What became of a forwarded message. */
 export interface Outcome {
@@ -48,6 +59,8 @@ export interface Answer {
 /** What a request was that went on, as far as its answer has to be read in the light of it. */
 export interface Asked {
   readonly method: string;
+  /** Whether it had the 2026-07-28 envelope. */
+  readonly modern: boolean;
   readonly protocolVersion: string | undefined;
 }
 

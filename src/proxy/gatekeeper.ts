@@ -12,7 +12,7 @@ import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import type { Metrics, Operation } from '../telemetry/metrics.ts';
 import type { RequestTrace, Tracing } from '../telemetry/request-trace.ts';
 import { errorAnswer } from './message/answer.ts';
-import { decisionFields, outcomeFields, rejectionFields, targetOf } from './decision.ts';
+import { decisionFields, outcomeFields, rejectionFields, requestIdOf, targetOf } from './decision.ts';
 import type { Answer, Direction, Forward, Gate, Governable, Origin } from './gate.ts';
 import type { Outcome, Refuse, Rejection, Ruling } from './gate.ts';
 import type { Catalogue } from './lists/catalogue.ts';
@@ -109,7 +109,7 @@ async function decide(options: GateOptions, passage: Passage): Promise<Ruling> {
 function rowOf(message: Governable, direction: Direction): MethodRow | undefined {
   const { method, kind, call } = message;
   const removed = call.modern && kind === 'request' && direction === 'to_upstream' && isRemoved(method);
-  return removed ? undefined : lookupMethod(method, kind, direction);
+  return removed ? undefined : lookupMethod(method, kind === 'input' ? 'request' : kind, direction);
 }
 
 interface Judged {
@@ -203,7 +203,7 @@ function startTrace(options: GateOptions, { message, origin }: Passage): Request
       http: { traceparent: origin.traceparent, tracestate: origin.tracestate },
     },
     attributes: {
-      'jsonrpc.request.id': message.kind === 'request' ? message.id.text : undefined,
+      'jsonrpc.request.id': requestIdOf(message),
       'mcp.protocol.version': call.protocolVersion ?? origin.protocolVersion,
       'gen_ai.tool.name': call.tool,
       'gen_ai.prompt.name': call.prompt,
@@ -266,8 +266,10 @@ function forward(options: GateOptions, { passage, row, trace, uid }: Passed): Fo
       trace: trace.ids,
     });
   };
-  const protocolVersion = message.call.protocolVersion ?? origin.protocolVersion;
-  return { forward: true, asked: { method: message.method, protocolVersion }, trace: upstream, settle };
+  const { method, call } = message;
+  const protocolVersion = call.protocolVersion ?? origin.protocolVersion;
+  const asked = { method, modern: call.modern, protocolVersion };
+  return { forward: true, asked, trace: upstream, settle };
 }
 
 /** Outcomes that leave open what the upstream did; somebody should look. */

@@ -1,6 +1,7 @@
 /**
  * Messages whose answer may come on another connection than they went out on: server-to-client requests (the
  * client POSTs its response), and calls whose stream ended before their answer (the client resumes with a GET).
+ * Bounded by count, of what is kept and of what is remembered.
  */
 import type { Direction, Forward } from './gate.ts';
 import type { Id } from './message/message.ts';
@@ -16,12 +17,19 @@ export interface PendingKey {
 }
 
 export interface Pending {
-  /** Keeps a forwarded request until its answer comes. One with the same key before it settles as `unknown`. */
+  /**
+   * Keeps a forwarded request until its answer comes. One with the same key before it settles as `unknown`. Where no
+   * answer need come any more, it is not kept and settles as `cancelled`.
+   */
   hold(key: PendingKey, ruling: Forward): void;
   /** What stands under the key, once. */
   take(key: PendingKey): Forward | undefined;
   /** Settles a request as `unknown`, if it still stands under the key. */
   forget(key: PendingKey, ruling: Forward): void;
+  /** Its client has taken a request of a session back: after that its answer need not come (MCP, cancellation). */
+  cancel(key: PendingKey): void;
+  /** Whether that is so; asked once. */
+  takeCancelled(key: PendingKey): boolean;
   /** Settles as `cancelled` what waits in a session that has ended. */
   endSession(server: string, sessionId: string): void;
   /** Settles everything as `unknown`. */
@@ -38,6 +46,7 @@ interface Entry {
 /** @param entriesMax when there are more, the oldest makes room and settles as `unknown` */
 export function createPending(entriesMax: number): Pending {
   const entries = new Map<string, Entry>();
+  const cancelled = new Set<string>();
 
   const drop = (name: string, status: 'unknown' | 'cancelled'): void => {
     const entry = entries.get(name);
@@ -48,6 +57,10 @@ export function createPending(entriesMax: number): Pending {
   return {
     hold(key, ruling) {
       const name = nameOf(key);
+      if (cancelled.delete(name)) {
+        ruling.settle({ status: 'cancelled' });
+        return;
+      }
       const ambiguous = key.sessionId === undefined && entries.has(name);
       drop(name, 'unknown');
       entries.set(name, { key, ruling, ambiguous });
@@ -65,6 +78,13 @@ export function createPending(entriesMax: number): Pending {
       const name = nameOf(key);
       if (entries.get(name)?.ruling === ruling) drop(name, 'unknown');
     },
+    cancel(key) {
+      const name = nameOf(key);
+      if (entries.has(name)) drop(name, 'cancelled');
+      // Without a session a client's next request may have the same key.
+      else if (key.sessionId !== undefined) remember(cancelled, name, entriesMax);
+    },
+    takeCancelled: (key) => cancelled.delete(nameOf(key)),
     endSession(server, sessionId) {
       for (const [name, { key }] of entries) {
         if (key.server === server && key.sessionId === sessionId) drop(name, 'cancelled');
@@ -74,6 +94,12 @@ export function createPending(entriesMax: number): Pending {
       for (const name of entries.keys()) drop(name, 'unknown');
     },
   };
+}
+
+function remember(names: Set<string>, name: string, max: number): void {
+  names.add(name);
+  const [oldest] = names;
+  if (names.size > max && oldest !== undefined) names.delete(oldest);
 }
 
 function nameOf({ direction, server, caller, sessionId, id }: PendingKey): string {

@@ -2,10 +2,10 @@
 import { errorRow, type ErrorCode, type ErrorDetails } from '../errors.ts';
 import type { Reason } from '../event/vocabulary.ts';
 import type { Verdict } from '../policy/verdict.ts';
-import type { Answer, Governable } from './gate.ts';
+import type { Answer, Governable, InputMessage } from './gate.ts';
 import { errorAnswer, toolDenial, type AnswerData } from './message/answer.ts';
 import type { RequestMessage } from './message/message.ts';
-import type { MethodRow } from './message/methods.ts';
+import { lookupMethod, type MethodRow } from './message/methods.ts';
 
 export interface Refused {
   readonly verdict: Verdict;
@@ -27,6 +27,7 @@ export function refusalOf(message: Governable, row: MethodRow | undefined, refus
   if (message.kind === 'notification') {
     return { answer: { httpStatus: 202, body: undefined }, errorType: verdict.reason };
   }
+  if (message.kind === 'input') return inputRefusal(message, refused);
   if (refused.hidden === true) return hiddenAnswer(message, verdict);
   const decision = { uid: uid ?? '', effect: verdict.effect, reason: verdict.reason };
   const detail = denialText(verdict, uid);
@@ -42,6 +43,28 @@ export function refusalOf(message: Governable, row: MethodRow | undefined, refus
   }
   const code = row === undefined ? 'method_unknown' : 'denied';
   return failure(message, code, { detail, method: message.method }, decision);
+}
+
+/**
+ * The client is told in the answer to its own request, which it does not get: it sees nothing of what it was to be
+ * asked. That is so in style hidden too, where there is nothing that it could take for missing.
+ */
+function inputRefusal({ method, within }: InputMessage, { verdict, uid }: Refused): RefusalAnswer {
+  const errorType = verdict.reason;
+  if (within === undefined) return { answer: { httpStatus: 202, body: undefined }, errorType };
+  const decision = { uid: uid ?? '', effect: verdict.effect, reason: verdict.reason };
+  const detail = denialText(
+    verdict,
+    uid,
+    `The server asks for ${method} before it goes on, which was not passed on`,
+  );
+  const { id, modern } = within;
+  const isTool = lookupMethod(within.method, 'request', 'to_upstream')?.resultChannel === 'tool_result';
+  const body =
+    isTool && id !== null
+      ? toolDenial(id, detail, decision, modern)
+      : errorAnswer(id, 'denied', { detail }, decision);
+  return { answer: { httpStatus: 200, body }, errorType };
 }
 
 function failure(
@@ -67,7 +90,7 @@ const UNKNOWN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['method_unknown', 'h
  * words of 1.x of the TypeScript SDK, for one, are a tool result.
  */
 function hiddenAnswer(
-  message: Exclude<Governable, { kind: 'notification' }>,
+  message: Exclude<Governable, { kind: 'notification' | 'input' }>,
   verdict: Verdict,
 ): RefusalAnswer {
   if (message.kind === 'transport') {
@@ -90,13 +113,13 @@ function hiddenAnswer(
 }
 
 /** What an agent reads: what happened, why, and that trying again does not help. */
-function denialText(verdict: Verdict, uid: string | undefined): string {
+function denialText(verdict: Verdict, uid: string | undefined, what = 'The call was not made'): string {
   const reference = uid === undefined ? '' : ` Decision ${uid}.`;
   if (verdict.reason === 'approval_required') {
-    return `Approval needed: ${verdict.message} The call was not made.${reference}`;
+    return `Approval needed: ${verdict.message} ${what}.${reference}`;
   }
   if (PASSING.has(verdict.reason)) return `${verdict.message}${reference}`;
-  return `Denied by policy: ${verdict.message} The call was not made; the same call will be denied again.${reference}`;
+  return `Denied by policy: ${verdict.message} ${what}; the same call will be denied again.${reference}`;
 }
 
 /** Refusals that say nothing of the call itself: the same one may pass later. */

@@ -9,6 +9,7 @@ import { createResource } from '../export/resource.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { DenialStyle } from '../policy/verdict.ts';
 import { guardFloods } from '../proxy/flood-guard.ts';
+import { guardInputs } from '../proxy/inputs.ts';
 import type { Gate } from '../proxy/gate.ts';
 import { createGate } from '../proxy/gatekeeper.ts';
 import { createListChanges } from '../proxy/lists/changes.ts';
@@ -84,7 +85,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     onAuditFailure: options.onAuditFailure,
     now: () => new Date(),
   });
-  const guarded = guardFloods(gate, {
+  const guarded = guardFloods(guardInputs(gate), {
     nowMs: Date.now,
     later: (delayMs, run) => void setTimeout(run, delayMs).unref(),
     fullness: () => records.bytes() / options.spool.bytesMax,

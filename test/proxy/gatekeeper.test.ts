@@ -274,7 +274,7 @@ describe('the gate', () => {
       'to_upstream',
     );
     assert.ok(ruling.forward);
-    assert.deepEqual(ruling.asked, { method: 'tools/list', protocolVersion: '2025-11-25' });
+    assert.deepEqual(ruling.asked, { method: 'tools/list', modern: false, protocolVersion: '2025-11-25' });
     const list = Buffer.from(
       '{"jsonrpc":"2.0","id":7,"result":{"tools":[{"name":"write"},{"name":"read"}]}}',
     );

@@ -53,6 +53,31 @@ describe('pending requests', () => {
     });
   }
 
+  test('one that its client has taken back is not kept: it settles as cancelled, whichever came first', () => {
+    const pending = createPending(2);
+    const [first, second, third] = [ruling(), ruling(), ruling()];
+    pending.hold(key(1), first);
+    pending.cancel(key(1));
+    pending.cancel(key(2));
+    pending.hold(key(2), second);
+    assert.deepEqual(
+      [first.outcomes, second.outcomes],
+      [[{ status: 'cancelled' }], [{ status: 'cancelled' }]],
+    );
+    for (const id of [1, 2]) assert.equal(pending.take(key(id)), undefined);
+    pending.cancel(key(3));
+    assert.deepEqual([pending.takeCancelled(key(3)), pending.takeCancelled(key(3))], [true, false]);
+    // Only so many are remembered, and none outside of a session: there the next request may have the same key.
+    for (const id of [4, 5, 6]) pending.cancel(key(id));
+    pending.cancel(key(7, { sessionId: undefined }));
+    assert.deepEqual(
+      [key(4), key(5), key(6), key(7, { sessionId: undefined })].map((name) => pending.takeCancelled(name)),
+      [false, true, true, false],
+    );
+    pending.hold(key(4), third);
+    assert.equal(pending.take(key(4)), third);
+  });
+
   test('one that is forgotten settles as unknown, unless it is gone or another stands there', () => {
     const pending = createPending(10);
     const [first, second, third] = [ruling(), ruling(), ruling()];

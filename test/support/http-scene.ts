@@ -72,7 +72,9 @@ export function scriptedGate(
       if (await allows(message, direction)) {
         const settle = message.kind === 'request' ? settleFor(message.method) : () => {};
         const asked =
-          message.kind === 'request' ? { method: message.method, protocolVersion: undefined } : undefined;
+          message.kind === 'request'
+            ? { method: message.method, modern: false, protocolVersion: undefined }
+            : undefined;
         return { forward: true, asked, trace: { traceparent: TRACEPARENT, tracestate: 'v=1' }, settle };
       }
       if (message.kind === 'notification') {
@@ -82,11 +84,13 @@ export function scriptedGate(
         const body = errorAnswer(null, 'denied', { detail: 'Denied.' });
         return { forward: false, answer: { httpStatus: 405, body } };
       }
+      const id = message.kind === 'input' ? message.within?.id : message.id;
+      if (id === undefined || id === null) throw new Error('there is nobody to tell');
       const note = { uid: 'u', effect: 'deny', reason: 'rule' } as const;
       const body =
         message.method === 'tools/call'
-          ? toolDenial(message.id, 'Denied.', note, false)
-          : errorAnswer(message.id, 'denied', { detail: 'Denied.' });
+          ? toolDenial(id, 'Denied.', note, false)
+          : errorAnswer(id, 'denied', { detail: 'Denied.' });
       return { forward: false, answer: { httpStatus: 200, body } };
     },
     reject(rejection) {

@@ -61,7 +61,7 @@ export function scriptedGate(
       };
       return {
         forward: true,
-        asked: { method: message.method, protocolVersion: undefined },
+        asked: { method: message.method, modern: false, protocolVersion: undefined },
         trace: { traceparent: '' },
         settle,
       };

@@ -1,6 +1,7 @@
 /** An upstream's answer that is one JSON body, on its way to the client. */
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import type { Outcome, Rejection } from '../gate.ts';
+import { admitResponse } from '../inputs.ts';
 import { readBody } from './body.ts';
 import { fail, type Exchange, type Relay } from './exchange.ts';
 import { answerHeaders, mediaType } from './headers.ts';
@@ -22,7 +23,7 @@ export async function relayBody(relay: Relay, exchange: Exchange, response: Upst
     fail(relay, exchange, { code: 'upstream_broken', detail, errorType, httpStatus });
     return;
   }
-  const judged = judgeBody(relay, exchange, body.bytes, response);
+  const judged = await judgeBody(relay, exchange, body.bytes, response);
   if (!judged.ok) {
     const { code, details, message } = judged;
     const { origin } = exchange;
@@ -52,7 +53,12 @@ type Judged =
   | ({ readonly ok: false } & Pick<Rejection, 'code' | 'details' | 'message'>);
 
 /** Whether a body may go to the client, in which form, and what it says of the call. */
-function judgeBody(relay: Relay, exchange: Exchange, bytes: Uint8Array, response: UpstreamAnswer): Judged {
+async function judgeBody(
+  relay: Relay,
+  exchange: Exchange,
+  bytes: Uint8Array,
+  response: UpstreamAnswer,
+): Promise<Judged> {
   const failed: Outcome = { status: 'transport_error', errorType: String(statusOf(response)) };
   if (bytes.length === 0) {
     return { ok: true, bytes, outcome: isSuccess(response) ? { ...failed, errorType: 'no_answer' } : failed };
@@ -69,7 +75,11 @@ function judgeBody(relay: Relay, exchange: Exchange, bytes: Uint8Array, response
     if (exchange.message?.kind !== 'request') return { ok: true, bytes: new Uint8Array(), outcome: failed };
     return { ok: false, code: answer.code, details: answer.details, message: answer.message };
   }
-  return judgeResponse(relay, exchange, { bytes, answer, failed: isSuccess(response) ? undefined : failed });
+  return await judgeResponse(relay, exchange, {
+    bytes,
+    answer,
+    failed: isSuccess(response) ? undefined : failed,
+  });
 }
 
 interface Response {
@@ -79,15 +89,16 @@ interface Response {
   readonly failed: Outcome | undefined;
 }
 
-function judgeResponse(
+async function judgeResponse(
   { gate, bulletin }: Relay,
   exchange: Exchange,
   { bytes, answer, failed }: Response,
-): Judged {
+): Promise<Judged> {
   const { origin, ruling } = exchange;
   const request = exchange.message?.kind === 'request' ? exchange.message : undefined;
   const ours = request !== undefined && (answer.id === null || answer.id.json === request.id.json);
-  const shown = gate.show(bytes, ours ? ruling?.asked : undefined, origin);
+  const asked = ours ? ruling?.asked : undefined;
+  const shown = await admitResponse(gate, { ...answer, id: request?.id ?? answer.id, bytes, asked }, origin);
   if (!shown.ok) return { ...shown, message: request };
   if (failed === undefined) bulletin.learn(origin.server.name, shown.lists);
   if (failed !== undefined && answer.outcome.status !== 'rpc_error') return { ...shown, outcome: failed };

@@ -2,6 +2,8 @@
 import { callerKey } from '../caller.ts';
 import { relayBody } from './answer.ts';
 import { fail, type Exchange, type Failure, type Relay } from './exchange.ts';
+import type { Origin } from '../gate.ts';
+import { cancelledId, type NotificationMessage } from '../message/message.ts';
 import { relayStream } from './stream.ts';
 import { errorCode, isSuccess, statusOf, type UpstreamAnswer } from './upstream.ts';
 
@@ -9,6 +11,8 @@ import { errorCode, isSuccess, statusOf, type UpstreamAnswer } from './upstream.
 export async function relayExchange(relay: Relay, exchange: Exchange): Promise<void> {
   const { upstream, method, headers, message, origin, signal } = exchange;
   const body = message?.bytes;
+  // Before it is sent: the stream of the request that it names can end before its own answer is here.
+  if (message?.kind === 'notification') followCancellation(relay, origin, message);
   const sent = await relay.upstreams.send({ upstream, method, headers, body, message, origin, signal });
   if (!sent.ok) {
     const code = sent.connected ? 'upstream_broken' : 'upstream_unreachable';
@@ -34,6 +38,18 @@ export async function relayExchange(relay: Relay, exchange: Exchange): Promise<v
     const code = errorCode(error);
     fail(relay, exchange, { code: 'upstream_broken', detail: code, errorType: code });
   }
+}
+
+function followCancellation(relay: Relay, origin: Origin, message: NotificationMessage): void {
+  const id = cancelledId(message);
+  const { server, sessionId } = origin;
+  const key = {
+    direction: 'to_upstream',
+    server: server.name,
+    caller: callerKey(origin),
+    sessionId,
+  } as const;
+  if (id !== undefined) relay.pending.cancel({ ...key, id });
 }
 
 /** Takes note of a session that begins or ends with this answer. */

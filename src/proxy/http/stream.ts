@@ -5,6 +5,7 @@ import { errorAnswer } from '../message/answer.ts';
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import { callerKey } from '../caller.ts';
 import type { Forward, Origin, Rejection } from '../gate.ts';
+import { admitResponse } from '../inputs.ts';
 import { fail, givenUp, isGivenUpByUs, isLeftByClient, type Exchange, type Relay } from './exchange.ts';
 import { answerHeaders, ownHeaders } from './headers.ts';
 import { ACKNOWLEDGED, acknowledgedLists, type ListName } from '../lists/changes.ts';
@@ -118,8 +119,9 @@ async function passEvents(stream: Stream, response: UpstreamAnswer, last: () => 
 /** @returns the bytes that the client gets for an event; undefined: none */
 async function judgeEvent(stream: Stream, event: SseEvent): Promise<Uint8Array | undefined> {
   if (event.id !== undefined && event.id !== '') stream.resumable = true;
-  // A comment, a retry time, or the event that only gives the client an id to resume from.
-  if (event.data === undefined || event.data === '') return frameEvent(event);
+  // A comment, a retry time, or the event that only gives the client an id to resume from; servers on 1.x of the
+  // TypeScript SDK replay the latter as an empty object, which is no message to any reader.
+  if (event.data === undefined || event.data === '' || event.data === '{}') return frameEvent(event);
   const data = Buffer.from(event.data);
   const read = readAnswer(data, { bytesMax: data.length });
   if (read.kind === 'refused') return drop(stream, event, read);
@@ -127,7 +129,7 @@ async function judgeEvent(stream: Stream, event: SseEvent): Promise<Uint8Array |
   if (read.kind === 'message') {
     return (await judgeMessage(stream, read.message)) ? frameEvent(event) : hole(event);
   }
-  return judgeResponse(stream, event, read, data);
+  return await judgeResponse(stream, event, read, data);
 }
 
 /** Records an event that is not passed on. */
@@ -189,15 +191,16 @@ function takeRuling(stream: Stream, id: Id | null): Forward | undefined {
   return exchange.ruling;
 }
 
-function judgeResponse(
+async function judgeResponse(
   stream: Stream,
   event: SseEvent,
-  { id, outcome }: ReadAnswer & { kind: 'response' },
+  read: ReadAnswer & { kind: 'response' },
   data: Uint8Array,
-): Uint8Array | undefined {
+): Promise<Uint8Array | undefined> {
   const { relay, origin, httpStatus } = stream;
+  const { id, outcome } = read;
   const ruling = takeRuling(stream, id);
-  const shown = relay.gate.show(data, ruling?.asked, origin);
+  const shown = await admitResponse(relay.gate, { ...read, bytes: data, asked: ruling?.asked }, origin);
   if (!shown.ok) return dropResponse(stream, event, { id, ruling }, shown);
   relay.bulletin.learn(origin.server.name, shown.lists);
   ruling?.settle({ ...outcome, size: data.length, httpStatus });
@@ -251,8 +254,11 @@ function endOf(stream: Stream): void {
   if (stream.answered || message?.kind !== 'request' || ruling === undefined) return;
   // Servers may close a stream early and let the client poll (MCP 2025-11-25, SEP-1699).
   if (leaveOpen(stream)) return;
-  const { resumable, httpStatus } = stream;
-  ruling.settle({ status: resumable ? 'unknown' : 'transport_error', errorType: 'no_answer', httpStatus });
+  const { relay, resumable, httpStatus } = stream;
+  if (relay.pending.takeCancelled(keyOf(stream, 'to_upstream', message.id)))
+    ruling.settle({ status: 'cancelled', httpStatus });
+  else
+    ruling.settle({ status: resumable ? 'unknown' : 'transport_error', errorType: 'no_answer', httpStatus });
 }
 
 /**

@@ -5,6 +5,7 @@
  */
 import type { ErrorCode, ErrorDetails } from '../../errors.ts';
 import type { Outcome } from '../gate.ts';
+import { mayAsk } from './inputs.ts';
 import { ENVELOPE_MEMBERS, parseMessage } from './message.ts';
 import type { Glimpse, Id, MessageLimits, NotificationMessage, RequestMessage } from './message.ts';
 import { shown } from './strict-json.ts';
@@ -15,6 +16,8 @@ export type ReadAnswer =
       /** null where the other side could not read the id of what it refuses. */
       readonly id: Id | null;
       readonly outcome: Pick<Outcome, 'status' | 'errorType' | 'rpcCode'>;
+      /** Where the server may be asking for something in it, see inputs.ts. */
+      readonly asks?: true;
     }
   | { readonly kind: 'message'; readonly message: RequestMessage | NotificationMessage }
   | {
@@ -92,7 +95,8 @@ function readResponse(members: Members, text: string): ReadAnswer {
   if (id === undefined || (id === null && !failed)) {
     return refused('parse_envelope', 'id must be a string or an integer');
   }
-  return { kind: 'response', id, outcome: failed ? errorOutcome(members['error']) : resultOutcome(members) };
+  const outcome = failed ? errorOutcome(members['error']) : resultOutcome(members);
+  return { kind: 'response', id, outcome, ...(mayAsk(text) && { asks: true }) };
 }
 
 function resultOutcome(members: Members): Pick<Outcome, 'status' | 'errorType'> {

@@ -106,6 +106,11 @@ export function idOf(value: Json | undefined): Id | undefined {
   return { json: text, text };
 }
 
+/** The request that a cancellation names: after it no answer need come, and one may still (MCP, cancellation). */
+export function cancelledId({ method, params }: NotificationMessage): Id | undefined {
+  return method === 'notifications/cancelled' ? idOf(params.get('requestId')) : undefined;
+}
+
 type Envelope = ReadonlyMap<string, Json>;
 
 interface Source {

@@ -1,7 +1,7 @@
 /** The way of a request or a notification on a stdio connection, from either side: decided at once, acted upon in turn. */
 import type { Ruling } from '../gate.ts';
 import { errorAnswer } from '../message/answer.ts';
-import { idOf, type NotificationMessage, type RequestMessage } from '../message/message.ts';
+import { cancelledId, type NotificationMessage, type RequestMessage } from '../message/message.ts';
 import { broken, nothing, originOf, reject, type Connection, type Side } from './connection.ts';
 import type { Turn } from './lane.ts';
 import { noteSubscription } from './list-changes.ts';
@@ -59,7 +59,7 @@ async function forward(
     await side.onward.write(framed, sent);
     if (side.direction === 'to_client') noteSubscription(connection, message);
     const cancelled = cancelledId(message);
-    if (cancelled !== undefined) side.requests.cancel(cancelled);
+    if (cancelled !== undefined) side.requests.cancel(cancelled.json);
     return;
   }
   if (!side.requests.pass(message.id, ruling)) {
@@ -73,10 +73,4 @@ async function forward(
     errorType: 'pipe_closed',
   });
   if (closed) await side.back.write(frame(broken(connection, message.id, 'its input is closed')));
-}
-
-/** The request that a cancellation names: after it, no answer need come, and one may still. */
-function cancelledId(message: NotificationMessage): string | undefined {
-  if (message.method !== 'notifications/cancelled') return undefined;
-  return idOf(message.params.get('requestId'))?.json;
 }

@@ -1,6 +1,7 @@
 /** What happens to each line of the upstream. */
 import { errorText } from '../../errors.ts';
-import type { Outcome } from '../gate.ts';
+import type { Outcome, Shown } from '../gate.ts';
+import { admitResponse } from '../inputs.ts';
 import { agreedVersion } from '../message/agreed-version.ts';
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import type { Id } from '../message/message.ts';
@@ -23,8 +24,9 @@ export function upstreamLine(connection: Connection, line: Line, seen?: Seen): v
     ? { kind: 'refused', ...STRAY_RETURN }
     : (seen?.read ?? readAnswer(line.content, messageLimits));
   if (answer.kind === 'response') {
-    const { id, outcome } = answer;
-    upstreamResponse(connection, line.framed, { id, outcome: { ...outcome, httpStatus: seen?.httpStatus } });
+    const { framed } = line;
+    const outcome = { ...answer.outcome, httpStatus: seen?.httpStatus };
+    upstreamResponse(connection, { ...answer, framed, content: line.content, outcome });
   } else if (answer.kind === 'message') {
     govern(connection, down, { message: answer.message, framed: line.framed });
   } else if (isNoise(line.content)) {
@@ -37,24 +39,43 @@ export function upstreamLine(connection: Connection, line: Line, seen?: Seen): v
   }
 }
 
-function upstreamResponse(
-  connection: Connection,
-  framed: Uint8Array,
-  { id, outcome }: { readonly id: Id | null; readonly outcome: Outcome },
-): void {
-  const { up, down } = connection;
+interface Response extends Pick<ReadAnswer & { kind: 'response' }, 'id' | 'asks'> {
+  /** The line, and all of it but its end. */
+  readonly framed: Uint8Array;
+  readonly content: Uint8Array;
+  readonly outcome: Outcome;
+}
+
+function upstreamResponse(connection: Connection, response: Response): void {
+  const { gate, up, down } = connection;
+  const { id, asks, framed, content } = response;
   if (id !== null && up.requests.stateOf(id.json) === 'deciding') {
     const text = `dropped an answer of the server to a request it has not seen: ${id.json}`;
     connection.throttle.say('error', 'early', text);
     return;
   }
-  const content = framed.subarray(0, -1);
   const asked = id === null ? undefined : up.requests.askedOf(id.json);
-  const shown = connection.gate.show(content, asked, originOf(connection));
-  if (!shown.ok) {
-    dropResponse(connection, id, shown);
+  const origin = originOf(connection);
+  if (asks === undefined) {
+    const line = conclude(connection, response, gate.show(content, asked, origin));
+    if (line !== undefined) pass(down, line);
     return;
   }
+  const admitted = admitResponse(gate, { bytes: content, id, asked, asks }, origin);
+  down.lane.push(
+    framed.length,
+    admitted.then((shown) => () => {
+      const line = conclude(connection, response, shown);
+      return line && down.onward.write(line);
+    }),
+  );
+}
+
+/** @returns the line that the client gets */
+function conclude(connection: Connection, response: Response, shown: Shown): Uint8Array | undefined {
+  const { up } = connection;
+  const { id, framed, content, outcome } = response;
+  if (!shown.ok) return dropResponse(connection, id, shown);
   for (const name of shown.lists ?? []) connection.lists.add(name);
   if (id !== null) {
     if (id.json === connection.initializing) {
@@ -63,19 +84,20 @@ function upstreamResponse(
     }
     up.requests.close(id.json, { ...outcome, size: content.length });
   }
-  pass(down, shown.bytes === content ? framed : frame(shown.bytes));
+  return shown.bytes === content ? framed : frame(shown.bytes);
 }
 
-/** Leaves out a response. Where the client waits for it, it is told, since no other will come. */
+/** Leaves out a response. @returns what the client that waits for it is told, since no other will come */
 function dropResponse(
   connection: Connection,
   id: Id | null,
   { code, details }: Pick<Refusal, 'code' | 'details'>,
-): void {
+): Uint8Array | undefined {
   const { up, down, throttle } = connection;
   const why = errorText(code, details);
   throttle.say('error', code, `dropped an answer of the server: ${why}`);
   reject(connection, down, { code, details, id: null });
-  if (id === null || !up.requests.close(id.json, { status: 'transport_error', errorType: code })) return;
-  pass(down, frame(broken(connection, id, why)));
+  if (id === null || !up.requests.close(id.json, { status: 'transport_error', errorType: code }))
+    return undefined;
+  return frame(broken(connection, id, why));
 }

@@ -115,6 +115,43 @@ describe('an event stream', () => {
     assert.partialDeepStrictEqual(gate.settled, [{ status: 'transport_error', errorType: 'no_answer' }]);
   });
 
+  test('that ends without the answer after the client has taken the call back is cancelled', async (t) => {
+    const taken = Promise.withResolvers<void>();
+    const { port, gate } = await scene(t, {
+      async upstream(_, response, { body }) {
+        if (body.includes('notifications/cancelled')) {
+          taken.resolve();
+          response.writeHead(202).end();
+          return;
+        }
+        startEvents(response);
+        await taken.promise;
+        response.end();
+      },
+    });
+    const headers = ['Mcp-Session-Id', 's'];
+    await open(port, { headers, body: callTool(1) });
+    const params = { requestId: 1 };
+    await send(port, {
+      headers,
+      body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params }),
+    });
+    assert.partialDeepStrictEqual(await gate.outcomeOf('tools/call'), { status: 'cancelled' });
+  });
+
+  test('passes an empty object, which servers replay in place of an event that only has an id, and records nothing', async (t) => {
+    const frames = 'id: 1\ndata: {}\n\n';
+    const { port, gate } = await scene(t, {
+      upstream: (_, response) =>
+        void response
+          .writeHead(200, { 'content-type': 'text/event-stream' })
+          .end(`${frames}data: ${JSON.stringify(RESULT)}\n\n`),
+    });
+    const { body } = await send(port, { body: callTool(1) });
+    assert.equal(body.toString(), `${frames}data: ${JSON.stringify(RESULT)}\n\n`);
+    assert.deepEqual(gate.rejected, []);
+  });
+
   test('that breaks off breaks the client’s connection, so that it cannot look complete', async (t) => {
     const { port, gate } = await scene(t, {
       upstream(request, response) {

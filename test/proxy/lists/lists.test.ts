@@ -26,7 +26,7 @@ const origin: Origin = {
   identity: { source: 'api_key', user: 'alice' },
   claimed: {},
 };
-const TOOLS: Asked = { method: 'tools/list', protocolVersion: '2025-11-25' };
+const TOOLS: Asked = { method: 'tools/list', modern: false, protocolVersion: '2025-11-25' };
 
 const OPTIONS: ListsOptions = { policy: () => POLICY, now: () => NOW };
 
@@ -45,7 +45,7 @@ function show(text: string, { asked, ...options }: Given = { asked: TOOLS }): st
 }
 
 const answer = (result: string): string => `{"jsonrpc":"2.0","id":1,"result":${result}}`;
-const asked = (method: string): Given => ({ asked: { method, protocolVersion: undefined } });
+const asked = (method: string): Given => ({ asked: { method, modern: false, protocolVersion: undefined } });
 const UNKNOWN: Given = { asked: undefined };
 
 describe('a list', () => {
@@ -271,7 +271,10 @@ describe('caching', () => {
 
 describe('the answer to initialize', () => {
   const listChanges = createListChanges(() => []).subscribe;
-  const initialize = { asked: { method: 'initialize', protocolVersion: undefined }, listChanges };
+  const initialize = {
+    asked: { method: 'initialize', modern: false, protocolVersion: undefined },
+    listChanges,
+  };
   const vectors: readonly (readonly [what: string, capabilities: string, left: string])[] = [
     ['says that lists may change', '{"tools":{}}', '{"tools":{"listChanged":true}}'],
     [
