@@ -1,4 +1,5 @@
 /** Tools of the official suite that talk to the client while they run, as MCP has it up to 2025-11-25. */
+import { once } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fromJsonSchema, type McpServer, type ServerContext } from '@modelcontextprotocol/server';
 
@@ -83,6 +84,15 @@ export function addTalkativeTools(server: McpServer, closeStream: (ctx: ServerCo
       await pause(STEP_MS);
     }
     return texts(String(progressToken));
+  });
+  // No scenario calls it: it ends when it is told to, and not before.
+  tool('waits_to_be_cancelled', async (ctx) => {
+    const progressToken = ctx.mcpReq._meta?.progressToken;
+    if (progressToken !== undefined) {
+      await ctx.mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress: 1 } });
+    }
+    await once(ctx.mcpReq.signal, 'abort');
+    return texts('cancelled');
   });
   tool('test_logging_tool', async (ctx) => {
     await ctx.mcpReq.log('info', 'told to those who asked for it');

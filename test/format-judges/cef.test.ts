@@ -13,7 +13,8 @@ import { parseCef } from '../format/cef-parser.ts';
 import { hostileRecord } from '../format/hostile-records.ts';
 import { chainOf, NASTY, RECORDS } from '../format/samples.ts';
 import { findDebianPrograms, skipWithoutDebian } from '../support/debian-programs.ts';
-import { runPython, skipWithoutPython } from '../support/python-judges.ts';
+import { skipWithoutPython } from '../support/python-environment.ts';
+import { runPython } from '../support/python-judges.ts';
 
 const HOSTILE = 500;
 const big = NASTY.repeat(2 ** 20 / NASTY.length);

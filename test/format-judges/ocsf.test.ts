@@ -7,7 +7,8 @@ import fc from 'fast-check';
 import { ocsfFormat } from '../../src/format/ocsf.ts';
 import { hostileRecord } from '../format/hostile-records.ts';
 import { RECORDS } from '../format/samples.ts';
-import { runPython, skipWithoutPython } from '../support/python-judges.ts';
+import { skipWithoutPython } from '../support/python-environment.ts';
+import { runPython } from '../support/python-judges.ts';
 
 const HOSTILE = 500;
 const skip = skipWithoutPython();

@@ -6,13 +6,14 @@ import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as wait } from 'node:timers/promises';
 
 /** A cold build takes minutes; whoever waits for another one's is told so this often. */
 const PROGRESS_INTERVAL_MS = 10_000;
 const LOCK_INTERVAL_MS = 250;
+const STEP_TIMEOUT_MS = 300_000;
 /** Lines of a failed command's output that are shown. */
 const OUTPUT_LINES_MAX = 30;
 
@@ -69,6 +70,35 @@ export function cacheDirectory(kind: string, ingredients: readonly string[], env
   const root = xdg !== undefined && xdg !== '' ? xdg : join(env['HOME'] ?? homedir(), '.cache');
   const hash = createHash('sha256').update(ingredients.join('\n')).digest('hex');
   return join(root, 'mcp-verdict', kind, hash.slice(0, 16));
+}
+
+/**
+ * Fills a directory that is whole or not there: `fill` works in another one, which gets its name as the last step.
+ * Where another process was first, its is as good.
+ */
+export function fillOnce(directory: string, fill: (work: string) => void): void {
+  if (existsSync(directory)) return;
+  const work = `${directory}-work-${process.pid}`;
+  try {
+    mkdirSync(dirname(directory), { recursive: true });
+    fill(work);
+    renameSync(work, directory);
+  } catch (error) {
+    if (!existsSync(directory)) throw error;
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Runs one command of an installation; throws BuildError with what it has said. */
+export function runStep(command: string, args: readonly string[], env: Environment = process.env): void {
+  const { status, stderr, error } = spawnSync(command, args, {
+    encoding: 'utf8',
+    timeout: STEP_TIMEOUT_MS,
+    env,
+  });
+  if (status !== 0)
+    throw new BuildError(`${[command, ...args].join(' ')} failed: ${error?.message ?? stderr}`);
 }
 
 /** Whether a command of that name is in one of the directories of PATH. */

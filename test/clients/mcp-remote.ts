@@ -1,0 +1,40 @@
+/** mcp-remote: a bridge that clients start as a server of their own, and that talks to a server over HTTP. */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { plainEnvironment } from '../support/cli.ts';
+import { npmProgram } from './npm.ts';
+import type { Player } from './script.ts';
+
+/** @param player the client that starts it */
+export function throughMcpRemote(player: Player): Player {
+  return {
+    ...player,
+    name: `${player.name} through mcp-remote`,
+    speaks: ['http'],
+    // The headers that a client of 2026-07-28 would set are lost on stdio.
+    cannot: ['a tool mirrors an argument in a header'],
+    play(endpoint, script) {
+      if (endpoint.kind !== 'http') throw new Error('mcp-remote goes to HTTP only');
+      const headers = Object.entries(endpoint.headers).flatMap(([name, value]) => [
+        '--header',
+        `${name}:${value}`,
+      ]);
+      return player.play(
+        {
+          kind: 'stdio',
+          command: process.execPath,
+          args: [npmProgram('mcp-remote/dist/proxy.js'), endpoint.url, '--allow-http', ...headers],
+          env: {
+            ...(plainEnvironment() as Record<string, string>),
+            MCP_REMOTE_CONFIG_DIR: configDirectory(),
+          },
+        },
+        script,
+      );
+    },
+  };
+}
+
+/** It keeps what it knows of servers there, and locks. */
+const configDirectory = (): string => mkdtempSync(join(tmpdir(), 'mcp-verdict-remote-'));
