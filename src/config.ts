@@ -9,6 +9,7 @@ import { formatFault, readDocument, type Fault } from './document.ts';
 import { VerdictError } from './errors.ts';
 import { parseDurationMs } from './config/quantity.ts';
 import { CONFIG_SCHEMA, type ConfigFile } from './config/schema.ts';
+import { resolveReferences } from './config/env-reference.ts';
 import { exportersOf } from './config/exporters.ts';
 import { issuersOf } from './config/identity.ts';
 import { pinsOf, type PinsConfig } from './config/pins.ts';
@@ -190,16 +191,9 @@ function checkEntry(raw: ConfigFile, fault: Assembly['fault']): void {
   }
 }
 
-const ENV_REFERENCE = /\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}/g;
-
 function resolveEnv(value: unknown, env: Environment, pointer: string, fault: Assembly['fault']): unknown {
   if (typeof value === 'string') {
-    return value.replace(ENV_REFERENCE, (_, name: string) => {
-      const found = env[name];
-      if (found === undefined) fault(pointer, `the environment variable ${name} is not set`);
-      else if (/[\r\n]/.test(found)) fault(pointer, `the environment variable ${name} holds a line end`);
-      return found ?? '';
-    });
+    return resolveReferences(value, env, (message) => fault(pointer, message));
   }
   if (Array.isArray(value))
     return value.map((item, index) => resolveEnv(item, env, `${pointer}/${index}`, fault));

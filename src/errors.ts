@@ -156,6 +156,17 @@ export const ERRORS = {
     rpc: -31502,
   },
   upstream_broken: { text: 'The server {server} broke off its answer: {detail}.', http: 200, rpc: -31502 },
+  upstream_refused: { text: 'The server {server} answered {status}: {detail}.', http: 200, rpc: -31502 },
+  upstream_session_ended: {
+    text: 'The server {server} has ended the session: connect to it anew, or restart it in the client.',
+    http: 200,
+    rpc: -31404,
+  },
+  upstream_tool_invalid: {
+    text: 'The tool {tool} cannot be called over HTTP, its definition is not valid: {detail}.',
+    http: 200,
+    rpc: -32602,
+  },
 
   // What the command line and the files get wrong.
   usage: { text: '{detail}', exit: 2 },

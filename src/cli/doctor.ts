@@ -7,14 +7,15 @@ import { childEnvironment } from '../proxy/stdio/child.ts';
 import { examine } from '../service/doctor.ts';
 import { doctorReport, exitOf, findingLine, summaryLine, type Finding } from '../service/doctor/finding.ts';
 import { countText } from '../service/doctor/quantities.ts';
-import { setupOfServe, type Setup } from '../service/doctor/setup.ts';
+import { setupOfServe, type Setup, type Upstream } from '../service/doctor/setup.ts';
 import { printable } from '../telemetry/diagnostics.ts';
 import { stopSignal } from './process.ts';
 import type { Io, Verb } from './verb.ts';
+import { splitCommand, TARGET_OPTIONS, targetOf, type WrapTarget } from './wrap-target.ts';
 import { pinsOfWrap, spoolOfWrap } from './wrap.ts';
 
 const HELP = `Usage: mcp-verdict doctor --config verdict.yaml [--json]
-       mcp-verdict doctor --policy FILE [options of wrap] [--json] [-- COMMAND [ARGS...]]
+       mcp-verdict doctor --policy FILE [options of wrap] [--json] [URL | -- COMMAND [ARGS...]]
 
 Examines a set-up, that of serve or that of wrap: config, policy and keys, the addresses, the spool and its disk, the
 servers behind it, each OTLP endpoint, the clock, and what would be lost even when all of that is well. One line each:
@@ -26,8 +27,8 @@ records verify counts it apart.
 
   --config FILE            the configuration of serve
   --policy FILE            a policy file of wrap; may be given several times
-  --server NAME            what the policy calls the COMMAND (default: local)
-  --spool DIR, --durability LEVEL, --keys-directory DIR, --pin MODE, --lock FILE
+  --server NAME            what the policy calls the server (default: local)
+  --spool DIR, --durability LEVEL, --keys-directory DIR, --pin MODE, --lock FILE, --header 'NAME: VALUE'
                            as for wrap
   --collector-metrics URL  the collector's own metrics; default: port 8888 (or COLLECTOR_METRICS_PORT) at the host of
                            an http:// endpoint
@@ -59,19 +60,21 @@ const OPTIONS = {
   lock: { type: 'string' },
   'collector-metrics': { type: 'string' },
   json: { type: 'boolean', default: false },
+  ...TARGET_OPTIONS,
 } as const;
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>['values'];
 
 async function run(args: readonly string[], io: Io): Promise<number> {
-  const split = args.indexOf('--');
-  const { values } = parseArgs({ args: args.slice(0, split === -1 ? args.length : split), options: OPTIONS });
-  const command = split === -1 ? [] : args.slice(split + 1);
+  const { own, command } = splitCommand(args);
+  const { values, positionals } = parseArgs({ args: [...own], allowPositionals: true, options: OPTIONS });
+  const target = targetOf({ command, positionals, header: values.header }, io);
   if ((values.config === undefined) === (values.policy === undefined)) {
     throw new VerdictError('usage', { detail: 'doctor needs --config FILE, or --policy FILE for a wrap' });
   }
-  if (values.config !== undefined && split !== -1) {
-    throw new VerdictError('usage', { detail: 'a COMMAND goes with --policy: servers stand in the config' });
+  if (values.config !== undefined && (command !== undefined || target !== undefined)) {
+    const detail = 'a URL or a COMMAND goes with --policy: servers stand in the config';
+    throw new VerdictError('usage', { detail });
   }
   const findings: Finding[] = [];
   const tell = (finding: Finding): void => {
@@ -79,7 +82,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     if (!values.json) io.stdout.write(`${printable(findingLine(finding))}\n`);
   };
   const stop = stopSignal();
-  for await (const finding of findingsOf(values, command, { io, signal: stop })) tell(finding);
+  for await (const finding of findingsOf(values, target, { io, signal: stop })) tell(finding);
   if (stop.aborted) {
     io.stderr.write('mcp-verdict doctor was interrupted\n');
     return 1;
@@ -96,13 +99,13 @@ interface Surroundings {
 
 async function* findingsOf(
   values: Values,
-  command: readonly string[],
+  target: WrapTarget | undefined,
   { io, signal }: Surroundings,
 ): AsyncGenerator<Finding> {
   const collectorMetrics = metricsOf(values);
   const options = { env: io.env, cwd: io.cwd, version: packageVersion(), collectorMetrics, signal };
   if (values.config === undefined) {
-    yield* examine({ ...options, setup: setupOfWrap(values, command, io) });
+    yield* examine({ ...options, setup: setupOfWrap(values, target, io) });
     return;
   }
   let setup: Setup;
@@ -132,8 +135,7 @@ function metricsOf({ 'collector-metrics': text }: Values): URL | undefined {
   });
 }
 
-function setupOfWrap(values: Values, [command, ...args]: readonly string[], io: Io): Setup {
-  const env = childEnvironment(io.env);
+function setupOfWrap(values: Values, target: WrapTarget | undefined, io: Io): Setup {
   return {
     config: undefined,
     policyFiles: (values.policy ?? []).map((file) => resolve(io.cwd, file)),
@@ -142,7 +144,12 @@ function setupOfWrap(values: Values, [command, ...args]: readonly string[], io: 
     spool: spoolOfWrap(values, io),
     exporters: undefined,
     onAuditFailure: 'deny',
-    upstreams: command === undefined ? [] : [{ kind: 'stdio', name: values.server, command, args, env }],
+    upstreams: target === undefined ? [] : [upstreamOf(target, values.server, io)],
     listeners: [],
   };
+}
+
+function upstreamOf(target: WrapTarget, name: string, { env }: Io): Upstream {
+  if (target.kind === 'command') return { ...target, kind: 'stdio', name, env: childEnvironment(env) };
+  return { ...target, kind: 'http', name };
 }

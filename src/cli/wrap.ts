@@ -1,4 +1,4 @@
-/** `wrap`: a policy proxy around one stdio server. */
+/** `wrap`: a policy proxy between a client on stdin and stdout and one server. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { SHUTDOWN_TIMEOUT_MS, defaultKeysDirectory } from '../config.ts';
@@ -9,16 +9,22 @@ import { VerdictError } from '../errors.ts';
 import { PIN_MODES } from '../proxy/pins/pins.ts';
 import { childEnvironment } from '../proxy/stdio/child.ts';
 import { runWrap } from '../service/wrap.ts';
+import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { diagnosticsFor, stopSignal } from './process.ts';
 import type { Io, Verb } from './verb.ts';
+import { splitCommand, TARGET_OPTIONS, targetOf } from './wrap-target.ts';
 
 const HELP = `Usage: mcp-verdict wrap --policy FILE [--server NAME] [--agent NAME] -- COMMAND [ARGS...]
+       mcp-verdict wrap --policy FILE [--server NAME] [--agent NAME] [--header 'NAME: VALUE'] URL
 
-Starts COMMAND as an MCP server and stands between it and the client on stdin and stdout. Every message is decided
-by the policy before it goes on.
+Stands between an MCP client on stdin and stdout and one server: COMMAND, which it starts, or the one at URL, which
+speaks Streamable HTTP. Every message is decided by the policy before it goes on.
 
   --policy FILE         a policy file; may be given several times
   --server NAME         what the policy calls this server: rules name tools as NAME/tool (default: local)
+  --header 'NAME: VALUE'
+                        sent to the URL with every request; may be given several times. \${env:NAME} stands for a
+                        variable of the environment, so that no secret is in the list of processes
   --agent NAME          who the client is; recorded, and matched by {agent: NAME} in the policy
   --spool DIR           where records are kept until they are delivered
   --durability LEVEL    sync (default): a call goes on when its record is on the disk; os: when it is written;
@@ -31,28 +37,33 @@ by the policy before it goes on.
   --watch TIME          how often the policy files are looked at for changes (default: 5s), or off
   --log-level LEVEL     none, error, warn (default), info or debug; on stderr (also OTEL_LOG_LEVEL)
 
-The exit code is COMMAND's own; 143 where a signal ended it, 0 where mcp-verdict was told to stop.
+The exit code is COMMAND's own, 143 where a signal ended it; with a URL 4 where the server never answered. It is 0
+where mcp-verdict was told to stop.
 Decisions go where OTEL_EXPORTER_OTLP_ENDPOINT says.
 
 Examples:
   mcp-verdict wrap --policy policy.yaml --server files --agent claude-code -- \\
     npx -y @modelcontextprotocol/server-filesystem /srv
   claude mcp add files -- mcp-verdict wrap --policy /etc/mcp/policy.yaml --server files -- my-server
+  mcp-verdict wrap --policy policy.yaml --server wiki --header 'authorization: Bearer \${env:WIKI_TOKEN}' \\
+    https://wiki.example/mcp
 `;
 
-export const wrapVerb: Verb = { name: 'wrap', summary: 'stand in front of a stdio server', help: HELP, run };
+export const wrapVerb: Verb = {
+  name: 'wrap',
+  summary: 'stand between a stdio client and a server',
+  help: HELP,
+  run,
+};
 
 /** What a shell reports for a process that a signal ended is 128 and the signal's number; this is SIGTERM's. */
 const ENDED_BY_SIGNAL = 143;
 
 async function run(args: readonly string[], io: Io): Promise<number> {
-  const split = args.indexOf('--');
-  const [command, ...rest] = split === -1 ? [] : args.slice(split + 1);
-  if (command === undefined) {
-    throw new VerdictError('usage', { detail: 'wrap needs the command of a server after --' });
-  }
-  const { values } = parseArgs({
-    args: args.slice(0, split),
+  const { own, command } = splitCommand(args);
+  const { values, positionals } = parseArgs({
+    args: [...own],
+    allowPositionals: true,
     options: {
       policy: { type: 'string', multiple: true },
       server: { type: 'string', default: 'local' },
@@ -65,11 +76,19 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       'hide-denied': { type: 'boolean', default: false },
       watch: { type: 'string', default: '5s' },
       'log-level': { type: 'string' },
+      ...TARGET_OPTIONS,
     },
   });
+  const target = targetOf({ command, positionals, header: values.header }, io);
+  if (target === undefined) {
+    const detail = 'wrap needs a server: its URL, or its command after --';
+    throw new VerdictError('usage', { detail });
+  }
   if (values.policy === undefined) throw new VerdictError('usage', { detail: 'wrap needs --policy FILE' });
   const watchMs = parseWatch(values.watch);
   if (watchMs === undefined) throw new VerdictError('usage', { detail: `--watch ${WATCH_WORDS}` });
+  const diagnostics = diagnosticsFor(io, values['log-level'], 'warn');
+  if (target.kind === 'url') warnOfShown(target.shown, diagnostics);
   const hurry = new AbortController();
   const stop = stopSignal(undefined, hurry);
   const end = await runWrap({
@@ -83,11 +102,10 @@ async function run(args: readonly string[], io: Io): Promise<number> {
     onAuditFailure: 'deny',
     env: io.env,
     cwd: io.cwd,
-    diagnostics: diagnosticsFor(io, values['log-level'], 'warn'),
+    diagnostics,
     server: values.server,
     agent: values.agent,
-    command,
-    args: rest,
+    target,
     stdin: io.stdin,
     stdout: io.stdout,
     stderr: io.stderr,
@@ -99,6 +117,13 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   // Being told to stop is not a failure, whatever the child made of it.
   if (stop.aborted) return 0;
   return end.code ?? ENDED_BY_SIGNAL;
+}
+
+function warnOfShown(shown: readonly string[], diagnostics: Diagnostics): void {
+  for (const name of shown) {
+    const text = `--header ${name}: everybody on this machine can see its value; use \${env:NAME} in it`;
+    diagnostics.warn(text);
+  }
 }
 
 /** The spool that the options of `wrap` name; throws usage. */

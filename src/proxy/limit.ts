@@ -17,3 +17,16 @@ export function limitOf(name: string, limit: Limit, value: number | undefined): 
     detail: `${name} is ${value}, expected a whole number from 1 to ${limit.maximum}`,
   });
 }
+
+/**
+ * The values in force of a table of limits.
+ * @throws VerdictError config_invalid, as limitOf
+ */
+export function limitsOf<Name extends string>(
+  rows: Readonly<Record<Name, Limit>>,
+  given: Partial<Record<Name, number>>,
+): Readonly<Record<Name, number>> {
+  const names = Object.keys(rows) as Name[];
+  const entries = names.map((name) => [name, limitOf(name, rows[name], given[name])]);
+  return Object.fromEntries(entries) as Record<Name, number>;
+}

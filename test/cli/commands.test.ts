@@ -44,7 +44,7 @@ describe('the command line', () => {
         .split('\n');
       const wraps = examples.filter((line) => line.includes('mcp-verdict wrap'));
       assert.ok(wraps.length > 0);
-      for (const line of wraps) assert.match(line, /--server \w+ .*-- \w/);
+      for (const line of wraps) assert.match(line, /--server \w+ .*(?:-- \w|https:)/);
     }
   });
 

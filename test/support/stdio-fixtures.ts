@@ -137,6 +137,8 @@ export function call(id: number | string, name: string, args: Readonly<Record<st
 export interface ManualClock {
   readonly schedule: Schedule;
   nowMs(): number;
+  /** How long each of those that wait has still to wait. */
+  readonly waiting: readonly number[];
   turn(ms: number): void;
 }
 
@@ -149,6 +151,9 @@ export function manualClock(): ManualClock {
       const timer = { atMs: nowMs + delayMs, run };
       timers.add(timer);
       return () => void timers.delete(timer);
+    },
+    get waiting() {
+      return [...timers].map(({ atMs }) => atMs - nowMs);
     },
     turn(ms) {
       nowMs += ms;

@@ -1,5 +1,5 @@
 /** Every limit of the bridge to stdio servers: one row each, with its default and the most that it may be set to. */
-import { type Limit, limitOf } from '../limit.ts';
+import { type Limit, limitsOf } from '../limit.ts';
 
 export const BRIDGE_LIMITS = {
   /** Processes of all servers together, those that are being ended included. */
@@ -36,13 +36,9 @@ export const BRIDGE_LIMITS = {
   termGraceMs: { default: 2_000, maximum: 60_000 },
 } as const satisfies Record<string, Limit>;
 
-type LimitName = keyof typeof BRIDGE_LIMITS;
-
-export type BridgeLimits = Readonly<Record<LimitName, number>>;
+export type BridgeLimits = Readonly<Record<keyof typeof BRIDGE_LIMITS, number>>;
 
 /** Fills in the defaults. Throws `config_invalid` for a value that is not a whole number from 1 to its maximum. */
 export function bridgeLimits(given: Partial<BridgeLimits> = {}): BridgeLimits {
-  const names = Object.keys(BRIDGE_LIMITS) as LimitName[];
-  const limits = names.map((name) => [name, limitOf(name, BRIDGE_LIMITS[name], given[name])]);
-  return Object.fromEntries(limits) as BridgeLimits;
+  return limitsOf(BRIDGE_LIMITS, given);
 }

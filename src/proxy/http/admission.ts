@@ -6,7 +6,7 @@ import { clientCertificate } from './client-certificate.ts';
 import { checkGuard, type GuardOptions } from './guard.ts';
 import { duplicatedHeader, headerValues } from './headers.ts';
 import { metadataServer, type ProtectedResources } from './protected-resource.ts';
-import type { Upstream } from './upstream.ts';
+import { serverFacts, type Upstream } from './upstream.ts';
 
 export interface AdmissionOptions {
   readonly servers: ReadonlyMap<string, Upstream>;
@@ -108,15 +108,6 @@ const SHOWN_MAX = 256;
 /** The SERVER of `/SERVER/mcp`, else the whole path, which is then no server's name: names hold no slash. */
 function serverName(path: string): string {
   return /^\/([^/]+)\/mcp$/.exec(path)?.[1] ?? path.slice(0, SHOWN_MAX);
-}
-
-/** A server over stdio has no address, and no port. */
-function serverFacts(upstream: Upstream): Origin['server'] {
-  const { name } = upstream;
-  if (upstream.kind === 'stdio') return { name };
-  const { url } = upstream;
-  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
-  return { name, address: url.hostname.replace(/^\[|\]$/g, ''), port };
 }
 
 function headerFacts(rawHeaders: readonly string[]) {

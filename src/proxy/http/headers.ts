@@ -147,7 +147,12 @@ export function clientTrace(rawHeaders: readonly string[]): TraceHeaders | undef
 /** W3C Trace Context, section 3.3.1.5: what every vendor must be able to pass on. */
 const TRACESTATE_CHARS_MAX = 512;
 
-function withOurs(headers: Record<string, string>, added: Headers, trace: TraceHeaders | undefined) {
+/** Headers of our own making, for an upstream: with the trace, and what the configuration adds, which wins. */
+export function withOurs(
+  headers: Record<string, string>,
+  added: Headers,
+  trace: TraceHeaders | undefined,
+): Record<string, string> {
   if (trace !== undefined) {
     headers['traceparent'] = trace.traceparent;
     if (trace.tracestate !== undefined && trace.tracestate !== '') headers['tracestate'] = trace.tracestate;

@@ -1,11 +1,12 @@
 /** The way of a request that may go on: to the upstream, and the answer back in the form that it has. */
 import { callerKey } from '../caller.ts';
 import { relayBody } from './answer.ts';
-import { fail, type Exchange, type Failure, type Relay } from './exchange.ts';
+import { fail, type Exchange, type Relay } from './exchange.ts';
 import type { Origin } from '../gate.ts';
 import { cancelledId, type NotificationMessage } from '../message/message.ts';
 import { relayStream } from './stream.ts';
-import { errorCode, isSuccess, statusOf, type UpstreamAnswer } from './upstream.ts';
+import { errorCode, isSuccess, type UpstreamAnswer } from './upstream.ts';
+import { isEventStream, unusable } from './usable.ts';
 
 /** Sends a request on and its answer back. Never rejects; the client has an answer or a closed connection after. */
 export async function relayExchange(relay: Relay, exchange: Exchange): Promise<void> {
@@ -62,28 +63,4 @@ function followSession(relay: Relay, exchange: Exchange, response: UpstreamAnswe
   if (method !== 'DELETE' || origin.sessionId === undefined) return;
   relay.pending.endSession(upstream.name, origin.sessionId);
   relay.sessions.end(upstream.name, origin.sessionId);
-}
-
-/** An answer that cannot be passed on whatever it holds: a redirect, or one that we cannot look into. */
-function unusable(response: UpstreamAnswer): Pick<Failure, 'code' | 'detail' | 'errorType'> | undefined {
-  const status = statusOf(response);
-  if (status >= 300 && status < 400) {
-    // Followed, it would carry our credentials to wherever the upstream points.
-    return { code: 'upstream_redirect', detail: String(status), errorType: String(status) };
-  }
-  if (status < 200 || status > 599) {
-    return { code: 'upstream_broken', detail: `its status is ${status}`, errorType: 'http_status' };
-  }
-  const coding = response.headers['content-encoding'] ?? 'identity';
-  if (coding.toLowerCase() === 'identity') return undefined;
-  return {
-    code: 'upstream_broken',
-    detail: 'it is compressed, which was not asked for',
-    errorType: 'content_encoding',
-  };
-}
-
-/** As loosely as the loosest client: what one of them reads as a stream must be looked into as one. */
-function isEventStream(response: UpstreamAnswer): boolean {
-  return /text\/event-stream/i.test(response.headers['content-type'] ?? '');
 }

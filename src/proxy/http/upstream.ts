@@ -35,6 +35,15 @@ export interface StdioUpstream {
   readonly headers: Readonly<Record<string, never>>;
 }
 
+/** A server over stdio has no address, and no port. */
+export function serverFacts(upstream: Upstream): Origin['server'] {
+  const { name } = upstream;
+  if (upstream.kind === 'stdio') return { name };
+  const { url } = upstream;
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
+  return { name, address: url.hostname.replace(/^\[|\]$/g, ''), port };
+}
+
 export interface UpstreamRequest<U extends Upstream = Upstream> {
   readonly upstream: U;
   readonly method: 'POST' | 'GET' | 'DELETE';
@@ -46,6 +55,8 @@ export interface UpstreamRequest<U extends Upstream = Upstream> {
   readonly origin: Origin;
   /** Ends the exchange at any moment, also while the answer is being read. */
   readonly signal: AbortSignal;
+  /** Called when the last byte of the request has been handed to the system. */
+  readonly sent?: (() => void) | undefined;
 }
 
 /** The answer, as it comes in; http.IncomingMessage is one. */
@@ -132,12 +143,14 @@ function send(
       };
       const outgoing = (secure ? https : http).request(options);
       // The option of that name would do the same, at a cost that shows on each call: it watches for the end of the
-      // request to stop listening, and this signal ends with the request.
+      // request to stop listening.
       let answer: http.IncomingMessage | undefined;
       // Of a request whose answer has come whole, and has not been read, the connection would be given back to the
       // agent and then fail, with nobody there any more to hear of it.
       const abort = (): void => void (answer ?? outgoing).destroy(abortError(signal));
       signal.addEventListener('abort', abort, { once: true });
+      // The signal may serve for many requests, one after the other.
+      outgoing.on('close', () => signal.removeEventListener('abort', abort));
       // Stays for good: after the answer has begun, a broken connection is reported there and here.
       outgoing.on('error', failed);
       outgoing.on('response', (response) => {
@@ -150,6 +163,7 @@ function send(
         resolve({ ok: false, code: 'upgrade', connected: true });
       });
       outgoing.on('close', () => failed(undefined));
+      if (request.sent !== undefined) outgoing.on('finish', request.sent);
       outgoing.on('socket', (socket) => {
         // Fires also for a kept connection, which stands already.
         watchConnect(socket, { secure, connectTimeoutMs, onConnect: () => (connection.connected = true) });

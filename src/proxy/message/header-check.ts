@@ -3,6 +3,7 @@
  * SEP-2243, SEP-2663). We decide by the body; the check is there because something between us and the tool may go
  * by the headers. `Mcp-Param-*` repeat arguments as a tool's schema says, which only its server can check.
  */
+import { decodeHeaderValue } from './header-value.ts';
 import type { Message, NotificationMessage, RequestMessage } from './message.ts';
 
 export type HeaderCheck =
@@ -57,7 +58,8 @@ function methodAgrees(header: string | undefined, message: Message): boolean {
 }
 
 function nameAgrees(header: string | undefined, message: Message): boolean {
-  if (header !== undefined) return message.kind !== 'response' && decodeName(header) === nameOf(message);
+  if (header !== undefined)
+    return message.kind !== 'response' && decodeHeaderValue(header) === nameOf(message);
   return !(isModernRequest(message) && NAME_REQUIRED.has(message.method));
 }
 
@@ -72,23 +74,6 @@ function nameOf(message: RequestMessage | NotificationMessage): string | null {
     if (typeof value === 'string') return value;
   }
   return null;
-}
-
-const SENTINEL_START = '=?base64?';
-const SENTINEL_END = '?=';
-const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** The name that a header stands for; undefined where it is wrapped as base64 and is none. */
-function decodeName(header: string): string | undefined {
-  if (!header.startsWith(SENTINEL_START) || !header.endsWith(SENTINEL_END)) return header;
-  const encoded = header.slice(SENTINEL_START.length, -SENTINEL_END.length);
-  if (!BASE64.test(encoded)) return undefined;
-  try {
-    return utf8.decode(Buffer.from(encoded, 'base64'));
-  } catch {
-    return undefined;
-  }
 }
 
 function isModern(version: string): boolean {

@@ -91,7 +91,8 @@ interface Session {
 }
 
 function openSession(options: StdioDoorOptions, peer: Peer): Session {
-  const { gate, origin, diagnostics, stdin, stdout, limits = {} } = options;
+  const { gate, diagnostics, stdin, stdout, limits = {} } = options;
+  const origin = originWith(options, peer);
   const lineBytesMax = limitOf('lineBytesMax', LINE_BYTES_MAX, limits.lineBytesMax);
   let stopping = false;
   const stop = (): void => {
@@ -109,6 +110,12 @@ function openSession(options: StdioDoorOptions, peer: Peer): Session {
   void fromClient.done.then(stop);
   const { drained } = peer;
   return { relay, fromClient, fromServer, drained, toClient, stop, stopping: () => stopping };
+}
+
+/** Where messages come from, with the session that the server has made of the connection. */
+function originWith({ origin }: StdioDoorOptions, { sessionId }: Peer): StdioDoorOptions['origin'] {
+  if (sessionId === undefined) return origin;
+  return (claimed) => ({ ...origin(claimed), sessionId: sessionId() });
 }
 
 /** The server has gone: reads what it left in its pipes, settles what waits for it, and writes the rest out. */

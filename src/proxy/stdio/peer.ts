@@ -67,6 +67,8 @@ export interface Peer {
   stop(): void;
   /** Goes the rest of that way at once. @param graceMs what is left until the end is forced; default: as the peer has it */
   terminate(graceMs?: number): void;
+  /** What the server calls the session; undefined: nothing, or there is none. */
+  readonly sessionId?: (() => string | undefined) | undefined;
   /** Why what is still open at the end has no answer. */
   describe(end: PeerEnd): string;
 }

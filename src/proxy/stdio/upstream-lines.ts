@@ -30,7 +30,7 @@ export function upstreamLine(connection: Connection, line: Line, seen?: Seen): v
   } else if (answer.kind === 'message') {
     govern(connection, down, { message: answer.message, framed: line.framed });
   } else if (isNoise(line.content)) {
-    const text = `the server wrote to its stdout what is no message: ${excerpt(line.content)}`;
+    const text = `the server wrote what is no message: ${excerpt(line.content)}`;
     throttle.say('warn', 'noise', text);
   } else {
     const text = `dropped a message of the server (${answer.code}): ${excerpt(line.content)}`;
