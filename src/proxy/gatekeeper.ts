@@ -245,7 +245,10 @@ function forward(options: GateOptions, { passage, row, trace, uid }: Passed): Fo
     return { forward: true, asked: undefined, trace: upstream, settle: () => {} };
   }
   const startedNs = process.hrtime.bigint();
+  const { arrivedNs } = passage;
+  const operation = operationOf(passage, row, undefined);
   let settled = false;
+  // It may be kept for as long as the answer takes, by many at once: it must not hold the message, which may be large.
   const settle = (outcome: Outcome): void => {
     if (settled) return;
     settled = true;
@@ -254,9 +257,9 @@ function forward(options: GateOptions, { passage, row, trace, uid }: Passed): Fo
     const end = { errorType: outcome.errorType, attributes: fields };
     upstream.end(end);
     trace.end(end);
-    const operation = operationOf(passage, row, outcome.errorType);
-    options.metrics.clientOperation(durationNs / 1e9, operation);
-    options.metrics.serverOperation(secondsSince(passage.arrivedNs), operation);
+    const done = { ...operation, errorType: outcome.errorType };
+    options.metrics.clientOperation(durationNs / 1e9, done);
+    options.metrics.serverOperation(secondsSince(arrivedNs), done);
     // What is not recorded when it is decided (a ping) is not recorded when it is done.
     if (uid === undefined) return;
     options.recorder.emit({

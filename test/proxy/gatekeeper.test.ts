@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ANONYMOUS } from '../../src/identity/identity.ts';
 import { TRANSPORT_MESSAGES } from '../../src/proxy/message/transport.ts';
+import { isHeld } from '../support/garbage.ts';
 import { answered, message, openGate, origin, tool } from '../support/gate-scene.ts';
 
 describe('the gate', () => {
@@ -19,6 +20,18 @@ describe('the gate', () => {
     assert.equal(forwarded, false, 'it did not wait');
     durable();
     assert.equal((await ruling).forward, true);
+  });
+
+  test('keeps nothing of a large message while its answer is waited for', async () => {
+    const { gate } = openGate();
+    const decide = async () => {
+      const large = message('tools/call', tool('read', { a: 'x'.repeat(1000) }));
+      return { bytes: new WeakRef(large.bytes), ruling: await gate.decide(large, origin, 'to_upstream') };
+    };
+    const { bytes, ruling } = await decide();
+    assert.equal(await isHeld(bytes), false);
+    assert.ok(ruling.forward);
+    ruling.settle({ status: 'ok' });
   });
 
   test('refuses an allowed call whose record cannot be made, and the agent sees an ordinary denial', async () => {

@@ -36,7 +36,7 @@ export interface SessionOptions {
 interface Stream {
   readonly number: number;
   /** The request that it answers. */
-  readonly request: RequestMessage | undefined;
+  readonly request: Asking | undefined;
   /** What carries it now. */
   reply: Reply | undefined;
   /** Of its last event. */
@@ -47,7 +47,21 @@ interface Stream {
   cancelled: boolean;
 }
 
-function newStream(number: number, request?: RequestMessage): Stream {
+/** Of a request what its stream needs. The message may be large, and nobody may ever come for the answer. */
+interface Asking {
+  readonly id: Id;
+  readonly begins: boolean;
+  /** As JSON. */
+  readonly progressToken: string | undefined;
+}
+
+function askingOf({ id, method, params }: RequestMessage): Asking {
+  const meta = params.get('_meta');
+  const token = isObject(meta) ? meta.get('progressToken') : undefined;
+  return { id, begins: method === 'initialize', progressToken: idOf(token)?.json };
+}
+
+function newStream(number: number, request?: Asking): Stream {
   return { number, request, reply: undefined, sequence: 0, named: false, cancelled: false };
 }
 
@@ -104,7 +118,7 @@ export class Session implements LineTaker {
       return;
     }
     this.#streams += 1;
-    const stream = newStream(this.#streams, message);
+    const stream = newStream(this.#streams, askingOf(message));
     this.#requests.set(id.json, stream);
     this.#carry(stream, reply);
     if (reply.takesEvents) this.#emptyMailbox(stream);
@@ -210,7 +224,7 @@ export class Session implements LineTaker {
       return;
     }
     this.#requests.delete(id.json);
-    const begins = stream.request?.method === 'initialize';
+    const begins = stream.request?.begins === true;
     const stillborn = begins && read.outcome.status !== 'ok';
     if (begins) this.#version = agreedVersion(line.content);
     this.#sendAnswer(stream, line.content, stillborn);
@@ -272,7 +286,7 @@ export class Session implements LineTaker {
       this.#replies.delete(reply);
       if (stream.reply === reply) stream.reply = undefined;
       const { request } = stream;
-      const unheard = request?.method === 'initialize' && this.#requests.get(request.id.json) === stream;
+      const unheard = request?.begins === true && this.#requests.get(request.id.json) === stream;
       this.#use(-1);
       if (unheard) this.#options.stillborn();
     });
@@ -292,7 +306,7 @@ export class Session implements LineTaker {
 
   #streamOfToken(tokenJson: string | undefined): Stream | undefined {
     if (tokenJson === undefined) return undefined;
-    return [...this.#requests.values()].findLast(({ request }) => tokenOf(request) === tokenJson);
+    return [...this.#requests.values()].findLast(({ request }) => request?.progressToken === tokenJson);
   }
 
   /** The request that a message must have come of, where there is only one. */
@@ -334,9 +348,4 @@ export class Session implements LineTaker {
 
 function takesEvents({ reply }: Stream): boolean {
   return reply?.takesEvents === true;
-}
-
-function tokenOf(request: RequestMessage | undefined): string | undefined {
-  const meta = request?.params.get('_meta');
-  return isObject(meta) ? idOf(meta.get('progressToken'))?.json : undefined;
 }

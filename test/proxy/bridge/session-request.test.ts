@@ -1,13 +1,49 @@
 /** Requests in a session over a pipe: what reaches the process, and in which form the answer comes back. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { answerTo, bridgeScene, call, progress, reader } from '../../support/bridge-scene.ts';
+import { parseMessage } from '../../../src/proxy/message/message.ts';
+import {
+  ACCEPT,
+  ALICE,
+  answerTo,
+  bridgeScene,
+  call,
+  FILES,
+  progress,
+  reader,
+} from '../../support/bridge-scene.ts';
+import { isHeld } from '../../support/garbage.ts';
 
 const SSE = { accept: 'text/event-stream' };
 const JSON_ONLY = { accept: 'application/json' };
 const errorOf = (body: string) => (JSON.parse(body) as { error: { code: number; message: string } }).error;
 
 describe('a request in a session', () => {
+  test('that its client has left without an answer is not kept whole', async (t) => {
+    const { bridge, begin, servers } = bridgeScene(t);
+    const session = await begin();
+    const leave = async (): Promise<WeakRef<object>> => {
+      const body = Buffer.from(JSON.stringify({ jsonrpc: '2.0', ...call('a-long-id-of-its-own') }));
+      const parsed = parseMessage(body);
+      assert.ok(parsed.ok);
+      const left = new AbortController();
+      const sent = bridge.send({
+        upstream: FILES,
+        method: 'POST',
+        headers: { accept: ACCEPT, 'mcp-session-id': session },
+        body,
+        message: parsed.message,
+        origin: { server: { name: 'files' }, transport: 'tcp', identity: ALICE, claimed: {} },
+        signal: left.signal,
+      });
+      await servers[0]?.line('a-long-id-of-its-own');
+      left.abort();
+      assert.equal((await sent).ok, false);
+      return new WeakRef(body);
+    };
+    assert.equal(await isHeld(await leave()), false);
+  });
+
   test('goes to the process byte for byte, on one line, and its answer comes back so', async (t) => {
     const { begin, ask, servers } = bridgeScene(t);
     const session = await begin();
