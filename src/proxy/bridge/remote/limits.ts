@@ -42,8 +42,14 @@ export const RETRY_MAX_MS = 30_000;
 /** The longest that a server's `retry` is followed for. */
 export const RETRY_TOLD_MAX_MS = 300_000;
 
+/** The shortest, doubled for each try that fails: with 0 a server could have us come back, and record it, without end. */
+export const RETRY_TOLD_MIN_MS = 100;
+
 /** @param tries that have failed in a row @param toldMs what the server's `retry` field said last */
 export function retryDelayMs(tries: number, toldMs: number | undefined): number {
-  if (toldMs !== undefined) return Math.min(toldMs, RETRY_TOLD_MAX_MS);
+  if (toldMs !== undefined) {
+    const leastMs = Math.min(RETRY_TOLD_MIN_MS * 2 ** tries, RETRY_MAX_MS);
+    return Math.min(Math.max(toldMs, leastMs), RETRY_TOLD_MAX_MS);
+  }
   return Math.min(RETRY_FIRST_MS * 2 ** tries, RETRY_MAX_MS);
 }

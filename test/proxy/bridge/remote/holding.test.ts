@@ -84,7 +84,10 @@ test('tries come at doubled times up to half a minute, or when the server has sa
     [0, 1, 2, 4, 5, 50].map((tries) => retryDelayMs(tries, undefined)),
     [1_000, 2_000, 4_000, 16_000, 30_000, 30_000],
   );
-  assert.equal(retryDelayMs(7, 0), 0);
+  assert.deepEqual(
+    [0, 1, 3, 50].map((tries) => retryDelayMs(tries, 0)),
+    [100, 200, 800, 30_000],
+  );
   assert.equal(retryDelayMs(0, 7_500), 7_500);
   assert.equal(retryDelayMs(0, Number('9'.repeat(400))), 300_000);
 });
