@@ -5,6 +5,7 @@
  */
 import type { ErrorCode, ErrorDetails } from '../../errors.ts';
 import type { UpstreamResult } from '../http/upstream.ts';
+import { errorAnswer } from '../message/answer.ts';
 import type { Id } from '../message/message.ts';
 import type { Schedule } from '../stdio/child.ts';
 import { AnswerStream, brokenOff, failure, refusal, wholeAnswer } from './answer-stream.ts';
@@ -132,9 +133,10 @@ export class Reply {
     this.#finish(failure(code, connected));
   }
 
-  /** Answers with an error of the table; only where nothing has been sent. */
+  /** Answers with an error of the table, with its status where nothing has been sent. */
   refuse(code: ErrorCode, id: Id | null = null, details: ErrorDetails = {}): void {
-    this.#finish(refusal(code, id, details));
+    if (this.#stream === undefined) this.#finish(refusal(code, id, details));
+    else this.answer(errorAnswer(id, code, details));
   }
 
   #begin(): AnswerStream {
