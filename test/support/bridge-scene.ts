@@ -75,8 +75,13 @@ export class ScriptedServer {
   }
 
   exit(code: number): void {
+    this.die(code);
     this.stdout.end();
     this.stderr.end();
+  }
+
+  /** Has gone; what it has written may still be on its way. */
+  die(code: number): void {
     this.#ended.resolve({ code });
   }
 }

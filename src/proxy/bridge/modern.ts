@@ -161,7 +161,7 @@ export class ModernProcesses {
   #end(tenancy: Tenancy, code: string): void {
     if (tenancy.over) return;
     tenancy.over = true;
-    if (this.#tenancies.get(tenancy.key) === tenancy) this.#tenancies.delete(tenancy.key);
+    this.#tenancies.delete(tenancy.key);
     tenancy.lease.leave();
     tenancy.began.resolve(code);
     tenancy.shared.finish(code);

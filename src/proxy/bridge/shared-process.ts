@@ -137,9 +137,7 @@ export class SharedProcess implements LineTaker {
 
   /** Ends all that is open. @param code for the outcomes of the requests */
   finish(code: string): void {
-    const requests = [...this.#open.values()];
-    this.#open.clear();
-    for (const { reply } of requests) reply.fail(code);
+    for (const { reply } of this.#open.values()) reply.fail(code);
   }
 
   #answer({ content }: ServerLine, { id, outcome }: ReadAnswer & { kind: 'response' }): void {

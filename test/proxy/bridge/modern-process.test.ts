@@ -131,6 +131,19 @@ describe('a process of the modern era', () => {
     await lineOf(scene, 0, 1);
   });
 
+  test('that somebody uses does not end, however long the request takes', async (t) => {
+    const scene = bridgeScene(t, { limits: { childIdleMs: 1000 } });
+    const first = scene.ask({ body: modern(1) });
+    const server = await scene.server(0);
+    server.say(answerTo(idIn(await lineOf(scene, 0))));
+    await first;
+    const second = scene.ask({ body: modern(2) });
+    const id = idIn(await lineOf(scene, 1));
+    scene.clock.turn(5000);
+    server.say(answerTo(id));
+    assert.equal((await second).status, 200);
+  });
+
   test('that nobody uses makes room for that of another caller, when it has ended', async (t) => {
     const scene = bridgeScene(t, { limits: { childrenMax: 1 } });
     const first = scene.ask({ body: modern(1) });
@@ -159,6 +172,30 @@ describe('a process of the modern era', () => {
       scene.servers.map(({ stopped }) => stopped),
       [true, false],
     );
+  });
+
+  test('that begins to read late gets what is still wanted, and hears of what is not', async (t) => {
+    const scene = bridgeScene(t);
+    void scene.send({ body: modern(0) });
+    await lineOf(scene, 0);
+    const server = await scene.server(0);
+    server.stdin.pause();
+    const gone = new AbortController();
+    const big = (id: string) => modern(id, 'tools/call', {}, { arguments: { x: 'x'.repeat(100_000) } });
+    const beingWritten = scene.send({ body: big('a'), signal: gone.signal });
+    const waiting = scene.send({ body: big('b'), signal: gone.signal });
+    void scene.send({ body: big('c') });
+    await new Promise(setImmediate);
+    server.say(sampling('unheard'));
+    await new Promise(setImmediate);
+    gone.abort('client_closed');
+    await Promise.all([beingWritten, waiting]);
+    server.stdin.resume();
+    await server.line('"requestId":2');
+    const ids = server.got.filter((line) => line.includes('tools/call')).map((line) => idIn(line));
+    assert.deepEqual(ids, [1, 2, 4]);
+    assert.ok(!server.got.some((line) => /"requestId":3|unheard/.test(line)));
+    assert.match(scene.notes.lines.join(), /it does not read the answers to its requests/);
   });
 
   test('that does not read makes us hold no more than what is open', async (t) => {

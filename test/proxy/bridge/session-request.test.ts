@@ -189,6 +189,24 @@ describe('a request in a session', () => {
     clock.turn(5000);
   });
 
+  test('that its client takes back is answered once, however often, and a later one of its id is not', async (t) => {
+    const { begin, ask, servers, clock } = bridgeScene(t);
+    const session = await begin();
+    const cancel = { session, body: { method: 'notifications/cancelled', params: { requestId: 1 } } };
+    const first = ask({ session, body: call(1) });
+    await servers[0]?.line('"id":1');
+    const timers = clock.waiting.length;
+    await ask(cancel);
+    await ask(cancel);
+    assert.equal(clock.waiting.length, timers + 1);
+    servers[0]?.say(answerTo(1));
+    await first;
+    const second = ask({ session, body: call(1) });
+    clock.turn(5000);
+    servers[0]?.say(answerTo(1));
+    assert.match((await second).body, /"result"/);
+  });
+
   test('whose answer is too long fails, where no other can be meant', async (t) => {
     const { begin, send, servers, notes } = bridgeScene(t, { limits: { lineBytesMax: 100 } });
     const session = await begin();

@@ -94,6 +94,30 @@ describe('what a server says unasked', () => {
     assert.match((await servers[0]?.line('"id":"a"')) ?? '', /"error"/);
   });
 
+  test('waits up to the limit again after what waited has gone out', async (t) => {
+    const { begin, ask, open, servers, notes } = bridgeScene(t, { limits: { waitingBytesMax: 150 } });
+    const session = await begin();
+    const gone = new AbortController();
+    servers[0]?.say(sampling('a'));
+    await ask({ session, body: { method: 'notifications/initialized' } });
+    await reader(await open({ session, signal: gone.signal }))('"a"');
+    gone.abort('client_closed');
+    servers[0]?.say(sampling('b'));
+    await ask({ session, body: { method: 'notifications/initialized' } });
+    assert.doesNotMatch(notes.lines.join(), /dropped/);
+  });
+
+  test('has no line end within an event, whatever stands between its tokens', async (t) => {
+    const { begin, open, servers } = bridgeScene(t);
+    const read = reader(await open({ session: await begin() }));
+    await read('\n\n');
+    servers[0]?.say('{"jsonrpc":"2.0",\r"method":"notifications/tools/list_changed"}\r');
+    assert.equal(
+      await read('\n\n'),
+      'id: 0-1\ndata: {"jsonrpc":"2.0", "method":"notifications/tools/list_changed"} \n\n',
+    );
+  });
+
   test('and cannot be read goes to the door, which judges it', async (t) => {
     const { begin, open, servers } = bridgeScene(t);
     const read = reader(await open({ session: await begin() }));
@@ -134,6 +158,19 @@ describe('what a server says unasked', () => {
     assert.ok(stream.readableLength < 200_000, `${stream.readableLength} bytes wait`);
     const read = reader(stream);
     for (let at = 0; at < 100; at += 1) await read(`"${at} x`);
+  });
+
+  test('faster than its client reads holds nobody up once that client has gone', async (t) => {
+    const { begin, open, ask, servers } = bridgeScene(t);
+    const session = await begin();
+    const gone = new AbortController();
+    await open({ session, signal: gone.signal });
+    for (let at = 0; at < 100; at += 1) servers[0]?.say(log('x'.repeat(8000)));
+    const answer = ask({ session, body: call(1) });
+    await servers[0]?.line('"id":1');
+    servers[0]?.say(answerTo(1));
+    gone.abort('client_closed');
+    assert.match((await answer).body, /"result"/);
   });
 });
 
@@ -230,6 +267,24 @@ describe('the stream of a session', () => {
     for (const id of ['2-1', '99-1', 'x', '2', '']) {
       assert.equal((await ask({ session, headers: { 'last-event-id': id } })).status, 400, id);
     }
+  });
+
+  test('that was resumed has lost nothing, when its events are kept no longer', async (t) => {
+    const { begin, open, ask, servers, notes } = bridgeScene(t, { limits: { eventsMax: 2 } });
+    const session = await begin();
+    const gone = new AbortController();
+    const opening = open({ session, body: call(1, { progressToken: 1 }), signal: gone.signal });
+    await servers[0]?.line('"id":1');
+    servers[0]?.say(progress(1, 1));
+    await reader(await opening)('"progress":1');
+    gone.abort('client_closed');
+    servers[0]?.say(progress(1, 2));
+    await ask({ session, body: { method: 'notifications/initialized' } });
+    const read = reader(await open({ session, headers: { 'last-event-id': '2-1' } }));
+    await read('"progress":2');
+    servers[0]?.say(progress(1, 3), progress(1, 4), progress(1, 5));
+    await read('"progress":5');
+    assert.doesNotMatch(notes.lines.join(), /an event is lost/);
   });
 
   test('keeps events up to so many bytes', async (t) => {

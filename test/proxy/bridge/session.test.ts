@@ -40,6 +40,56 @@ describe('a session', () => {
     assert.notEqual(await begin({ number: 1 }), session);
   });
 
+  test('whose process has gone still brings what that wrote before', async (t) => {
+    const { begin, ask, servers } = bridgeScene(t);
+    const session = await begin();
+    const answer = ask({ session, body: call(1) });
+    await servers[0]?.line('"id":1');
+    servers[0]?.die(0);
+    await new Promise(setImmediate);
+    servers[0]?.say(answerTo(1));
+    assert.equal((await answer).status, 200);
+    servers[0]?.stdout.end();
+  });
+
+  test('whose process writes no more, but does not exit, is ended', async (t) => {
+    const { begin, servers } = bridgeScene(t);
+    await begin();
+    servers[0]?.stdout.end();
+    await new Promise(setImmediate);
+    assert.equal(servers[0]?.stopped, true);
+  });
+
+  test('leaves no timer behind when it ends, though its process takes its time', async (t) => {
+    const { begin, send, open, ask, servers, clock } = bridgeScene(t);
+    const session = await begin();
+    if (servers[0] !== undefined) servers[0].obedient = false;
+    await open({ session });
+    const pending = send({ session, body: call(1) });
+    await servers[0]?.line('"id":1');
+    await ask({ session, method: 'DELETE' });
+    await pending;
+    await new Promise(setImmediate);
+    assert.equal(clock.waiting.length, 0);
+  });
+
+  test('that nobody waits for any more when its turn comes is not begun', async (t) => {
+    const { begin, send, servers } = bridgeScene(t, { limits: { childrenMax: 1 } });
+    await begin();
+    const [server] = servers;
+    assert.ok(server !== undefined);
+    server.obedient = false;
+    const gone = new AbortController();
+    const waiting = send({ body: initialize(), identity: BOB, signal: gone.signal });
+    assert.equal(server.stopped, true);
+    gone.abort('client_closed');
+    await waiting;
+    server.exit(0);
+    await new Promise(setImmediate);
+    assert.equal(servers.length, 1);
+    await begin({ identity: BOB });
+  });
+
   test('of another caller is not there, and its process sees nothing', async (t) => {
     const { begin, ask, servers } = bridgeScene(t);
     const session = await begin();
