@@ -28,6 +28,8 @@ export const BRIDGE_LIMITS = {
   lineBytesMax: { default: 10 * 1024 * 1024 - 4096, maximum: 64 * 1024 * 1024 - 4096 },
   /** Bytes of one line of a server's stderr that are shown. */
   stderrLineBytesMax: { default: 8192, maximum: 65_536 },
+  /** Bytes of it that are shown in a second; of lines beyond, only the number. */
+  stderrSecondBytesMax: { default: 262_144, maximum: 64 * 1024 * 1024 },
   /** Time for a server to answer a request all the same that its client has taken back. */
   cancelGraceMs: { default: 5_000, maximum: 60_000 },
   /** From the end of its stdin until a process is sent SIGTERM. */

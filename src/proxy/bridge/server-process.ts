@@ -127,19 +127,32 @@ function takeLine(line: Line, { taker, name, throttle, bytesMax }: Taking): Prom
 }
 
 /** Its own words go to our stderr, a line at a time and in its name. */
-function showStderr(child: Child, name: string, { limits, diagnostics }: ProcessRoom): void {
+/** Shows what a server says on stderr, as far as one is to read it: the rest is counted, and never holds the server up. */
+function showStderr(child: Child, name: string, { limits, schedule, diagnostics }: ProcessRoom): void {
   const splitter = createLineSplitter(limits.stderrLineBytesMax);
+  let shownBytes = 0;
+  let unshown = 0;
+  const nextSecond = (): void => {
+    if (unshown > 0) diagnostics.warn(`${name}: (${unshown} more lines in this second)`);
+    shownBytes = 0;
+    unshown = 0;
+  };
   const show = (line: Line): void => {
     const text =
       line.kind === 'line'
         ? new TextDecoder().decode(line.content).trimEnd()
         : `(a line of more than ${limits.stderrLineBytesMax} bytes)`;
-    diagnostics.info(`${name}: ${text}`);
+    if (shownBytes === 0) schedule(SECOND_MS, nextSecond);
+    shownBytes += text.length + 1;
+    if (shownBytes > limits.stderrSecondBytesMax) unshown += 1;
+    else diagnostics.info(`${name}: ${text}`);
   };
   child.stderr.on('data', (chunk: Buffer) => splitter.push(chunk).forEach(show));
   child.stderr.on('end', () => splitter.end().forEach(show));
   child.stderr.on('error', () => undefined);
 }
+
+const SECOND_MS = 1_000;
 
 /** Resolves when all lines have been taken, or none has moved for a while and nobody is to blame but the process. */
 async function drained(reader: LineReader, schedule: Schedule): Promise<void> {

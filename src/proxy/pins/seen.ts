@@ -3,7 +3,7 @@ import type { PinnedTools } from './lock.ts';
 
 /** Tools of one server that are remembered without being pinned; when there are more, the one listed longest ago goes. */
 export const UNPINNED_MAX = 1000;
-/** UTF-16 units of a tool's name; of a longer one nothing is remembered. Names have up to 128 (MCP 2025-11-25, tools). */
+/** UTF-16 units of a tool's name; of a longer one nothing is remembered, unless it is pinned. Names have up to 128 (MCP 2025-11-25, tools). */
 export const TOOL_NAME_LENGTH_MAX = 1024;
 /** Definitions of one tool that are remembered as told of; the oldest goes. */
 export const TOLD_MAX = 8;
@@ -23,9 +23,9 @@ export class SeenTools {
     return this.#pinned.get(tool) ?? this.#others.get(tool);
   }
 
-  /** Takes note of a listed tool. @returns undefined where its name is too long to be remembered */
+  /** Takes note of a listed tool. @returns undefined where nothing is remembered of so long a name */
   note(tool: string, digest: string, pins: PinnedTools): Seen | undefined {
-    if (tool.length > TOOL_NAME_LENGTH_MAX) return undefined;
+    if (tool.length > TOOL_NAME_LENGTH_MAX && !pins.has(tool)) return undefined;
     const seen = this.get(tool) ?? { digest, told: new Map<string, number>() };
     seen.digest = digest;
     const [into, from] = pins.has(tool) ? [this.#pinned, this.#others] : [this.#others, this.#pinned];

@@ -148,6 +148,19 @@ describe('what a server says unasked', () => {
     assert.match(notes.lines.join('\n'), /^files: \(a line of more than 10 bytes\)\nfiles: short$/m);
   });
 
+  test('on stderr without end is shown up to a limit each second, and the rest is counted', async (t) => {
+    const { begin, ask, servers, notes, clock } = bridgeScene(t, { limits: { stderrSecondBytesMax: 12 } });
+    const session = await begin();
+    const notified = { session, body: { method: 'notifications/initialized' } };
+    servers[0]?.stderr.write('12345\n12345\n1\n2\n');
+    await ask(notified);
+    assert.deepEqual(notes.lines, ['files: 12345', 'files: 12345']);
+    clock.turn(1_000);
+    servers[0]?.stderr.write('again\n');
+    await ask(notified);
+    assert.deepEqual(notes.lines.slice(2), ['files: (2 more lines in this second)', 'files: again']);
+  });
+
   test('faster than its client reads makes it wait, and nothing is lost', async (t) => {
     const { begin, open, servers } = bridgeScene(t);
     const session = await begin();

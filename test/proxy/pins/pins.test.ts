@@ -139,6 +139,14 @@ describe('a tool that is not pinned', () => {
     });
   }
 
+  test('is remembered whatever the length of its name where it is pinned', () => {
+    const name = 'x'.repeat(TOOL_NAME_LENGTH_MAX + 1);
+    const { state, list, standing } = open('strict');
+    state.lock = new Map([['files', new Map([[name, [pinned({ name })]]])]]);
+    assert.deepEqual([list({}, name), standing(name).refusal], ['show', undefined]);
+    assert.deepEqual([list(CHANGED, name), standing(name).refusal], ['hide', 'tool_changed']);
+  });
+
   test('is remembered up to the length of a name, and judged beyond it', () => {
     const { list, standing } = open('warn');
     for (const name of ['x'.repeat(TOOL_NAME_LENGTH_MAX), 'x'.repeat(TOOL_NAME_LENGTH_MAX + 1)])
