@@ -31,21 +31,7 @@ const RUNS: Readonly<Record<string, readonly string[]>> = {
     'server-sse-polling: proxied server-sse-content-type INFO',
     'server-sse-polling: 10 checks, 3 proxied',
   ],
-  '2026-07-28': [
-    ...GUARDED,
-    // Only its server knows which arguments of a tool stand in headers too, and over a pipe it sees no headers.
-    'http-custom-header-server-validation: direct sep-2243-server-reject-invalid-param-chars SUCCESS',
-    'http-custom-header-server-validation: direct sep-2243-server-reject-param-mismatch SUCCESS',
-    'http-custom-header-server-validation: direct sep-2243-server-reject-invalid-param-chars SUCCESS',
-    'http-custom-header-server-validation: direct sep-2243-server-reject-param-mismatch SUCCESS',
-    'http-custom-header-server-validation: direct sep-2243-server-reject-param-mismatch SUCCESS',
-    'http-custom-header-server-validation: proxied sep-2243-server-reject-invalid-param-chars FAILURE',
-    'http-custom-header-server-validation: proxied sep-2243-server-reject-param-mismatch FAILURE',
-    'http-custom-header-server-validation: proxied sep-2243-server-reject-invalid-param-chars FAILURE',
-    'http-custom-header-server-validation: proxied sep-2243-server-reject-param-mismatch FAILURE',
-    'http-custom-header-server-validation: proxied sep-2243-server-validate-param-match FAILURE',
-    'http-custom-header-server-validation: proxied sep-2243-server-reject-param-mismatch FAILURE',
-  ],
+  '2026-07-28': [...GUARDED],
 };
 
 const program = (name: string): string => fileURLToPath(new URL(name, import.meta.url));

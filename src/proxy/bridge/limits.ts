@@ -30,6 +30,8 @@ export const BRIDGE_LIMITS = {
   stderrLineBytesMax: { default: 8192, maximum: 65_536 },
   /** Bytes of it that are shown in a second; of lines beyond, only the number. */
   stderrSecondBytesMax: { default: 262_144, maximum: 64 * 1024 * 1024 },
+  /** Bytes of what is remembered of the tools that a server has listed. */
+  toolHeaderBytesMax: { default: 4 * 1024 * 1024, maximum: 64 * 1024 * 1024 },
   /** Time for a server to answer a request all the same that its client has taken back. */
   cancelGraceMs: { default: 5_000, maximum: 60_000 },
   /** From the end of its stdin until a process is sent SIGTERM. */

@@ -13,9 +13,17 @@ import { occupy, type Occupant } from './occupancy.ts';
 import type { Place, Places } from './places.ts';
 import { Reply } from './reply.ts';
 import type { ProcessRoom, ServerProcess } from './server-process.ts';
+import { ToolHeaders } from './remote/tool-headers.ts';
 import { SharedProcess } from './shared-process.ts';
 
 type Request = UpstreamRequest<StdioUpstream>;
+
+/** What is known of an upstream. */
+interface Server {
+  /** Of its own, so that what is configured otherwise now has other processes than it had before. */
+  readonly number: number;
+  readonly tools: ToolHeaders;
+}
 
 /** A process and who may use it. */
 interface Tenancy {
@@ -34,9 +42,8 @@ export class ModernProcesses {
   readonly #places: Places;
   readonly #backoff: Backoff;
   readonly #tenancies = new Map<string, Tenancy>();
-  /** Numbers, so that what is configured otherwise now has processes of its own beside those it had before. */
-  readonly #upstreams = new WeakMap<StdioUpstream, number>();
-  #lastUpstream = 0;
+  readonly #servers = new WeakMap<StdioUpstream, Server>();
+  #lastServer = 0;
   /** Of processes, until each has ended. */
   readonly #running = new Set<Promise<void>>();
   #closed = false;
@@ -49,13 +56,18 @@ export class ModernProcesses {
 
   async send(request: Request, message: RequestMessage | NotificationMessage): Promise<UpstreamResult> {
     const caller = callerKey(request.origin);
-    const key = this.#key(request.upstream, caller, message.call.protocolVersion);
+    const server = this.#server(request.upstream);
+    const key = keyOf(server, request.upstream, { caller, version: message.call.protocolVersion });
     if (message.kind === 'notification') {
       await this.#notify(key, message, { caller, signal: request.signal });
       return wholeAnswer(202, undefined);
     }
     const accepted = acceptedBy(request.headers['accept']);
     if (!accepted.json && !accepted.events) return refusal('not_acceptable', message.id);
+    // Over HTTP it is for the server to check this, and over a pipe it sees no headers.
+    const wrong =
+      message.method === 'tools/call' ? server.tools.mismatch(message.call, request.headers) : undefined;
+    if (wrong !== undefined) return refusal('header_mismatch', message.id, { header: wrong });
     const found = this.#tenancies.get(key) ?? this.#start(key, request.upstream, caller);
     if (typeof found === 'string') return failure(found, false);
     const { schedule, limits } = this.#room;
@@ -93,15 +105,13 @@ export class ModernProcesses {
     else await shared?.pass(message, signal);
   }
 
-  /**
-   * A connection over a pipe has one revision, that of its first request: the official SDK's servers look at no later
-   * one. So each revision has a process, which refuses it or not.
-   */
-  #key(upstream: StdioUpstream, caller: string, version = ''): string {
-    const known = this.#upstreams.get(upstream);
-    if (known === undefined) this.#upstreams.set(upstream, (this.#lastUpstream += 1));
-    const number = known ?? this.#lastUpstream;
-    return JSON.stringify([number, version, ...(upstream.share === 'all' ? [] : [caller])]);
+  #server(upstream: StdioUpstream): Server {
+    const known = this.#servers.get(upstream);
+    if (known !== undefined) return known;
+    this.#lastServer += 1;
+    const server = { number: this.#lastServer, tools: new ToolHeaders(this.#room.limits.toolHeaderBytesMax) };
+    this.#servers.set(upstream, server);
+    return server;
   }
 
   /** @returns why not, where it is not started */
@@ -151,6 +161,7 @@ export class ModernProcesses {
       name: upstream.name,
       limits,
       throttle,
+      listed: (answer) => void this.#server(upstream).tools.learn(answer),
       used: (open) => lease.used(open),
     });
     const began = Promise.withResolvers<string | undefined>();
@@ -167,4 +178,16 @@ export class ModernProcesses {
     tenancy.shared.finish(code);
     tenancy.process?.stop();
   }
+}
+
+/**
+ * Whose requests share a process. A connection over a pipe has one revision, that of its first request: the official
+ * SDK's servers look at no later one. So each revision has a process, which refuses it or not.
+ */
+function keyOf(
+  { number }: Server,
+  { share }: StdioUpstream,
+  { caller, version = '' }: { readonly caller: string; readonly version: string | undefined },
+): string {
+  return JSON.stringify([number, version, ...(share === 'all' ? [] : [caller])]);
 }

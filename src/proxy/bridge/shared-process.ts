@@ -20,6 +20,8 @@ export interface SharedProcessOptions {
   readonly name: string;
   readonly limits: BridgeLimits;
   readonly throttle: Throttle;
+  /** Told of what it answers to tools/list. */
+  readonly listed: (answer: Uint8Array) => void;
   /** Told when a request is open to it, and when none is any more. */
   readonly used: (open: boolean) => void;
 }
@@ -149,6 +151,7 @@ export class SharedProcess implements LineTaker {
     }
     const { message, reply, listens } = request;
     this.#close(id.json);
+    if (message.method === 'tools/list') this.#options.listed(content);
     const own = { json: message.id.json };
     const subscription = listens ? [{ path: SUBSCRIPTION_ENDED, ...own }] : [];
     const answer = replaceValues(content, [{ path: ID, ...own }, ...subscription]);

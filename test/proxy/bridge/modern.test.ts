@@ -252,6 +252,27 @@ describe('a request of 2026-07-28', () => {
     assert.equal((await answer).status, 400);
   });
 
+  test('whose headers do not say what its arguments do is refused, once its server has listed the tool', async (t) => {
+    const scene = bridgeScene(t);
+    const headers = { 'mcp-param-region': 'eu' };
+    const body = modern(1, 'tools/call', {}, { arguments: { region: 'us' } });
+    const unknown = scene.ask({ body, headers });
+    const server = await scene.server(0);
+    server.say(answerTo(idIn(await lineOf(scene, 0))));
+    assert.equal((await unknown).status, 200);
+    const list = scene.ask({ body: modern(2, 'tools/list') });
+    const region = { type: 'string', 'x-mcp-header': 'Region' };
+    const read = { name: 'read', inputSchema: { type: 'object', properties: { region } } };
+    server.say({ id: idIn(await lineAt(server, 1)), result: { tools: [read] } });
+    await list;
+    const refused = await scene.ask({ body, headers });
+    assert.equal(refused.status, 400);
+    assert.match(refused.body, /"id":1,"error":\{"code":-32020,.*Mcp-Param-Region/);
+    const good = scene.ask({ body, headers: { 'mcp-param-region': 'us' } });
+    server.say(answerTo(idIn(await lineOf(scene, 1))));
+    assert.equal((await good).status, 200);
+  });
+
   test('is refused where its client takes neither form', async (t) => {
     const scene = bridgeScene(t);
     assert.equal((await scene.ask({ body: modern(1), headers: { accept: 'text/html' } })).status, 406);

@@ -1,7 +1,7 @@
 /** What the tools of a server, as it listed them last, want repeated in the headers of their calls. */
 import { isObject, JsonNumber, type Json } from '../../../event/json.ts';
 import type { Call } from '../../message/message.ts';
-import { encodeHeaderValue } from '../../message/header-value.ts';
+import { decodeHeaderValue, encodeHeaderValue } from '../../message/header-value.ts';
 import { type HeaderSchema, readHeaderSchema } from './header-schema.ts';
 
 export type ParameterHeaders =
@@ -59,6 +59,21 @@ export class ToolHeaders {
     return { ok: true, headers };
   }
 
+  /**
+   * The first field of a call that says something else than the argument it repeats, or that is missing or too many,
+   * as far as the tool is known.
+   * @param fields by name in lower case
+   */
+  mismatch({ tool, args }: Call, fields: Readonly<Record<string, string>>): string | undefined {
+    const schema = tool === undefined ? undefined : this.#known.get(tool)?.schema;
+    if (schema?.ok !== true) return undefined;
+    const wrong = schema.parameters.find(({ name, path }) => {
+      const field = fields[`mcp-param-${name.toLowerCase()}`];
+      return !says(field, valueAt(args, path));
+    });
+    return wrong === undefined ? undefined : `Mcp-Param-${wrong.name}`;
+  }
+
   #remember(name: string, schema: HeaderSchema): void {
     const bytes = name.length + JSON.stringify(schema).length;
     this.#known.set(name, { schema, bytes });
@@ -99,6 +114,18 @@ function valueAt(args: Call['args'], path: readonly string[]): Json | undefined 
   for (const name of path) value = isObject(value) ? value.get(name) : undefined;
   return value;
 }
+
+/** Whether a field repeats an argument; of numbers it is the value that counts, not how it is written. */
+function says(field: string | undefined, value: Json | undefined): boolean {
+  const text = textOf(value);
+  if (field === undefined || text === undefined) return field === text;
+  const said = decodeHeaderValue(field);
+  return (
+    said === text || (value instanceof JsonNumber && NUMBER.test(said ?? '') && Number(said) === value.value)
+  );
+}
+
+const NUMBER = /^-?\d+(?:\.\d+)?$/;
 
 /** As the specification wants each type written; undefined for what has no header. */
 function textOf(value: Json | undefined): string | undefined {

@@ -196,3 +196,45 @@ describe('what is remembered of tools', () => {
     assert.deepEqual(headers.of(callOf('{"a":"1"}')), { ok: true, headers: { 'mcp-param-a': '1' } });
   });
 });
+
+describe('the fields that came with a call', () => {
+  const headers = knowing(
+    tool('query', { s: marked('S'), i: marked('I', 'integer'), b: marked('B', 'boolean') }),
+  );
+  const CASES: readonly (readonly [
+    what: string,
+    args: string,
+    fields: Record<string, string>,
+    wrong?: string,
+  ])[] = [
+    ['say what the arguments do', '{"s":"x","i":42,"b":true}', { s: 'x', i: '42', b: 'true' }],
+    ['say it wrapped as base64', '{"s":"ü"}', { s: '=?base64?w7w=?=' }],
+    ['write a number otherwise', '{"i":42}', { i: '42.0' }],
+    ['are none where there are no arguments', '{}', {}],
+    ['are none for what is null', '{"s":null}', {}],
+    ['are of other names', '{"x":"1"}', { x: '2', other: '1' }],
+    ['say something else', '{"s":"x"}', { s: 'y' }, 'Mcp-Param-S'],
+    ['say it in another case', '{"s":"x"}', { s: 'X' }, 'Mcp-Param-S'],
+    ['say another number', '{"i":42}', { i: '43' }, 'Mcp-Param-I'],
+    ['say a number as no client writes it', '{"i":42}', { i: '0x2a' }, 'Mcp-Param-I'],
+    ['say a text that is the same number', '{"s":"42"}', { s: '42.0' }, 'Mcp-Param-S'],
+    ['are wrapped and are no base64', '{"s":"x"}', { s: '=?base64?eA=?=' }, 'Mcp-Param-S'],
+    ['are missing', '{"s":"x","b":false}', { s: 'x' }, 'Mcp-Param-B'],
+    ['say what no argument does', '{}', { s: 'x' }, 'Mcp-Param-S'],
+    ['say what is null', '{"s":null}', { s: 'null' }, 'Mcp-Param-S'],
+  ];
+  for (const [what, args, fields, wrong] of CASES) {
+    test(`${what}: ${wrong ?? 'good'}`, () => {
+      const named = Object.entries(fields).map(([name, value]) => [`mcp-param-${name}`, value]);
+      assert.equal(headers.mismatch(callOf(args), Object.fromEntries(named)), wrong);
+    });
+  }
+
+  test('are good whatever they say for a tool that is not known, or that nobody may call', () => {
+    const fields = { 'mcp-param-a': 'x' };
+    assert.equal(new ToolHeaders(10_000).mismatch(callOf('{}'), fields), undefined);
+    const broken = new ToolHeaders(10_000);
+    broken.learn(listed(tool('query', { a: marked('') })));
+    assert.equal(broken.mismatch(callOf('{}'), fields), undefined);
+  });
+});
