@@ -42,6 +42,7 @@ export interface ServeConfig extends TlsPart {
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly keysDirectory: string;
+  readonly killSwitchFile: string;
   /** undefined where the file names none: the environment alone decides. */
   readonly exporters: readonly ExporterPlan[] | undefined;
   readonly spool: SpoolConfig;
@@ -77,6 +78,11 @@ export function loadServeConfig(file: string, env: Environment, read: ReadText =
 /** Where keys live unless told otherwise: the user's state directory, or the system's for root. */
 export function defaultKeysDirectory(env: Environment): string {
   return join(stateDirectory(env), 'keys');
+}
+
+/** Where the kill switch of a user's proxies is, unless told otherwise: one for all of them. */
+export function defaultKillSwitchFile(env: Environment): string {
+  return join(stateDirectory(env), 'kill.json');
 }
 
 /** The version in package.json, which stands one level above both src and dist. */
@@ -128,6 +134,7 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
     allowedHosts: raw.allowed_hosts ?? [],
     allowedOrigins: raw.allowed_origins ?? [],
     keysDirectory: keysDirectoryOf(raw, base, env),
+    killSwitchFile: killSwitchFileOf(raw, base, env),
     messageBytesMax: raw.limits?.message_bytes,
     shutdownTimeoutMs: shutdownTimeoutOf(raw, fault),
     watchMs: watchOf(raw.reload ?? {}, fault),
@@ -141,6 +148,10 @@ function assemble(raw: ConfigFile, { file, env, fault }: Assembly): ServeConfig 
 
 function keysDirectoryOf({ keys }: ConfigFile, base: string, env: Environment): string {
   return keys?.directory === undefined ? defaultKeysDirectory(env) : resolve(base, keys.directory);
+}
+
+function killSwitchFileOf({ kill_switch: file }: ConfigFile, base: string, env: Environment): string {
+  return file === undefined ? defaultKillSwitchFile(env) : resolve(base, file);
 }
 
 function shutdownTimeoutOf(raw: ConfigFile, fault: Assembly['fault']): number {

@@ -122,6 +122,11 @@ export const ERRORS = {
     http: 200,
     rpc: -31503,
   },
+  killed: {
+    text: 'The kill switch is thrown for {target}. Nothing is passed on until an operator lifts it{until}; trying again does not help.',
+    http: 403,
+    rpc: -31403,
+  },
   shutdown: { text: 'The proxy is stopping, so the call was not made.', http: 200, rpc: -31503 },
   suppressed: {
     text: '{count} more messages from {source} were refused in a short time; they are recorded as this one.',

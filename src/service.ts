@@ -7,6 +7,7 @@
  */
 import { loadServeConfig, packageVersion, type Environment, type ServeConfig } from './config.ts';
 import { checkExporters } from './export/delivery.ts';
+import { targetText } from './policy/kills.ts';
 import type { Policy } from './policy/policy.ts';
 import { createBridge } from './proxy/bridge/bridge.ts';
 import { createHttpDoor, type DoorSettings, type HttpDoor } from './proxy/http/door.ts';
@@ -130,7 +131,12 @@ const DELIVERY_RESERVE_MS = 3000;
 
 function startHealth({ admin }: ServeConfig, core: Core): Promise<HealthServer | undefined> {
   if (admin === undefined) return Promise.resolve(undefined);
-  return serveHealth({ listen: admin, version: packageVersion(), spool: () => core.records.reading() });
+  return serveHealth({
+    listen: admin,
+    version: packageVersion(),
+    spool: () => core.records.reading(),
+    killed: () => core.kills().map(targetText),
+  });
 }
 
 /** Reads what `serve` would read, and throws what it would throw, without starting anything. */

@@ -5,6 +5,7 @@ import { printable } from '../telemetry/diagnostics.ts';
 import { demoVerb } from './demo.ts';
 import { doctorVerb } from './doctor.ts';
 import { keysVerb } from './keys.ts';
+import { killVerb } from './kill.ts';
 import { policyVerb } from './policy.ts';
 import { recordsVerb } from './records.ts';
 import { serveVerb } from './serve.ts';
@@ -19,6 +20,7 @@ const VERBS: readonly Verb[] = [
   toolsVerb,
   recordsVerb,
   keysVerb,
+  killVerb,
   doctorVerb,
   demoVerb,
 ];

@@ -64,6 +64,7 @@ servers:
 identity: {api_keys: ./keys.yaml, anonymous: deny}
 keys: {directory: ./keys}
 spool: {directory: ./spool}
+kill_switch: ./kill.json
 `;
 }
 

@@ -12,7 +12,7 @@ import { printable } from '../telemetry/diagnostics.ts';
 import { stopSignal } from './process.ts';
 import type { Io, Verb } from './verb.ts';
 import { splitCommand, TARGET_OPTIONS, targetOf, type WrapTarget } from './wrap-target.ts';
-import { pinsOfWrap, spoolOfWrap } from './wrap.ts';
+import { killSwitchOfWrap, pinsOfWrap, spoolOfWrap } from './wrap.ts';
 
 const HELP = `Usage: mcp-verdict doctor --config verdict.yaml [--json]
        mcp-verdict doctor --policy FILE [options of wrap] [--json] [URL | -- COMMAND [ARGS...]]
@@ -28,7 +28,8 @@ records verify counts it apart.
   --config FILE            the configuration of serve
   --policy FILE            a policy file of wrap; may be given several times
   --server NAME            what the policy calls the server (default: local)
-  --spool DIR, --durability LEVEL, --keys-directory DIR, --pin MODE, --lock FILE, --header 'NAME: VALUE'
+  --spool DIR, --durability LEVEL, --keys-directory DIR, --pin MODE, --lock FILE, --header 'NAME: VALUE',
+  --kill-switch FILE
                            as for wrap
   --collector-metrics URL  the collector's own metrics; default: port 8888 (or COLLECTOR_METRICS_PORT) at the host of
                            an http:// endpoint
@@ -56,6 +57,7 @@ const OPTIONS = {
   spool: { type: 'string' },
   durability: { type: 'string', default: 'sync' },
   'keys-directory': { type: 'string' },
+  'kill-switch': { type: 'string' },
   pin: { type: 'string' },
   lock: { type: 'string' },
   'collector-metrics': { type: 'string' },
@@ -141,6 +143,7 @@ function setupOfWrap(values: Values, target: WrapTarget | undefined, io: Io): Se
     policyFiles: (values.policy ?? []).map((file) => resolve(io.cwd, file)),
     pins: pinsOfWrap(values, io),
     keysDirectory: values['keys-directory'] ?? defaultKeysDirectory(io.env),
+    killSwitchFile: killSwitchOfWrap(values, io),
     spool: spoolOfWrap(values, io),
     exporters: undefined,
     onAuditFailure: 'deny',

@@ -82,14 +82,15 @@ async function acquire(path: string, { shown }: NamedFile, waitMs: number): Prom
 
 /** Writes beside the file and renames, so that whoever reads sees the old text or the new one. */
 function replace(path: string, text: string, mode: number): void {
-  const owner = fs.statSync(path, { throwIfNoEntry: false });
+  // What root makes or adds to for a service must stay readable for the service's user.
+  const owner =
+    fs.statSync(path, { throwIfNoEntry: false }) ?? (isRoot() ? fs.statSync(dirname(path)) : undefined);
   const beside = `${path}.${process.pid}.${randomBytes(6).toString('hex')}`;
   const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;
   const handle = fs.openSync(beside, O_WRONLY | O_CREAT | O_EXCL | (O_NOFOLLOW ?? 0), mode);
   try {
     try {
       fs.writeFileSync(handle, text);
-      // What root adds to the file of a service's user must stay readable for that user.
       if (owner !== undefined && owner.uid !== fs.fstatSync(handle).uid) {
         fs.fchownSync(handle, owner.uid, owner.gid);
       }
@@ -102,6 +103,10 @@ function replace(path: string, text: string, mode: number): void {
     fs.rmSync(beside, { force: true });
     throw error;
   }
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
 }
 
 function why(error: unknown, { path }: NamedFile): string {

@@ -1,7 +1,7 @@
 /** `wrap`: a policy proxy between a client on stdin and stdout and one server. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SHUTDOWN_TIMEOUT_MS, defaultKeysDirectory } from '../config.ts';
+import { SHUTDOWN_TIMEOUT_MS, defaultKeysDirectory, defaultKillSwitchFile } from '../config.ts';
 import { LOCK_FILE, type PinsConfig } from '../config/pins.ts';
 import { parseWatch, WATCH_WORDS } from '../config/reload.ts';
 import { defaultSpool, type SpoolConfig } from '../config/spool.ts';
@@ -34,6 +34,7 @@ speaks Streamable HTTP. Every message is decided by the policy before it goes on
   --lock FILE           where tools are pinned (default: tools.lock.json)
   --hide-denied         what policy denies is answered as if there were no such thing
   --keys-directory DIR  where the keys for argument digests and checkpoints are kept
+  --kill-switch FILE    what kill stops (default: that of all proxies of this user)
   --watch TIME          how often the policy files are looked at for changes (default: 5s), or off
   --log-level LEVEL     none, error, warn (default), info or debug; on stderr (also OTEL_LOG_LEVEL)
 
@@ -75,6 +76,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
       lock: { type: 'string' },
       'hide-denied': { type: 'boolean', default: false },
       watch: { type: 'string', default: '5s' },
+      'kill-switch': { type: 'string' },
       'log-level': { type: 'string' },
       ...TARGET_OPTIONS,
     },
@@ -93,6 +95,7 @@ async function run(args: readonly string[], io: Io): Promise<number> {
   const stop = stopSignal(undefined, hurry);
   const end = await runWrap({
     watchMs,
+    killSwitchFile: killSwitchOfWrap(values, io),
     policyFiles: values.policy.map((file) => resolve(io.cwd, file)),
     keysDirectory: values['keys-directory'] ?? defaultKeysDirectory(io.env),
     spool: spoolOfWrap(values, io),
@@ -124,6 +127,14 @@ function warnOfShown(shown: readonly string[], diagnostics: Diagnostics): void {
     const text = `--header ${name}: everybody on this machine can see its value; use \${env:NAME} in it`;
     diagnostics.warn(text);
   }
+}
+
+/** Where the kill switch is that the options of `wrap` name. */
+export function killSwitchOfWrap(
+  { 'kill-switch': file }: { readonly 'kill-switch'?: string | undefined },
+  io: Io,
+): string {
+  return file === undefined ? defaultKillSwitchFile(io.env) : resolve(io.cwd, file);
 }
 
 /** The spool that the options of `wrap` name; throws usage. */

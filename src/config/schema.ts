@@ -115,6 +115,7 @@ export const CONFIG_SCHEMA = {
     },
     denials: { enum: DENIAL_STYLES },
     on_audit_failure: { enum: ['deny', 'allow'] },
+    kill_switch: { type: 'string', minLength: 1 },
     reload: RELOAD_SCHEMA,
     shutdown_timeout: { type: 'string' },
   },
@@ -144,6 +145,7 @@ export interface ConfigFile {
   };
   readonly denials?: DenialStyle;
   readonly on_audit_failure?: 'deny' | 'allow';
+  readonly kill_switch?: string;
   readonly reload?: ReloadEntry;
   readonly shutdown_timeout?: string;
 }

@@ -49,6 +49,7 @@ export const REASONS = [
   'tool_changed',
   'audit_unavailable',
   'shutdown',
+  'killed',
 ] as const;
 
 export type Reason = (typeof REASONS)[number];
@@ -74,6 +75,8 @@ export const LIFECYCLE_STATES = [
   'audit_restored',
   'key_rotated',
   'tool_changed',
+  'killed',
+  'lifted',
   'doctor',
 ] as const;
 
@@ -82,6 +85,11 @@ export type LifecycleState = (typeof LIFECYCLE_STATES)[number];
 export const IDENTITY_SOURCES = ['jwt', 'api_key', 'mtls', 'stdio', 'none'] as const;
 
 export type IdentitySource = (typeof IDENTITY_SOURCES)[number];
+
+/** What a kill switch is thrown for. */
+export const KILL_SCOPES = ['all', 'server', 'user', 'agent', 'api_key'] as const;
+
+export type KillScope = (typeof KILL_SCOPES)[number];
 
 /** Bytes of UTF-8 that one string value may hold; over it, it is cut (text.ts). */
 export const STRING_BYTES_MAX = 1024;
@@ -191,7 +199,13 @@ export const KEYS = [
   { key: 'http.response.status_code', type: 'int', on: outcome, meaning: 'The upstream’s HTTP status.' },
 
   { key: 'verdict.lifecycle.state', type: 'string', on: lifecycle, required: true, values: LIFECYCLE_STATES, meaning: 'What happened.' },
-  { key: 'verdict.lifecycle.message', type: 'string', on: lifecycle, meaning: 'A sentence: why a reload failed, which policy is in force after one.' },
+  { key: 'verdict.lifecycle.message', type: 'string', on: lifecycle, meaning: 'A sentence: why a reload failed, which policy is in force after one, what the kill switch stops.' },
+  { key: 'verdict.kill.scope', type: 'string', on: lifecycle, values: KILL_SCOPES, meaning: 'What the kill switch was thrown for, or lifted for.' },
+  { key: 'verdict.kill.id', type: 'string', on: lifecycle, meaning: 'Which server, user, agent or API key.' },
+  { key: 'verdict.kill.issuer', type: 'string', on: lifecycle, meaning: 'Of a user: whose users only.' },
+  { key: 'verdict.kill.reason', type: 'string', on: lifecycle, meaning: 'What whoever threw it wrote.' },
+  { key: 'verdict.kill.until', type: 'string', on: lifecycle, meaning: 'When it ends by itself.' },
+  { key: 'verdict.kill.by', type: 'string', on: lifecycle, meaning: 'Who threw it, as the file says.' },
   { key: 'verdict.lifecycle.changed', type: 'strings', on: lifecycle, meaning: 'What a reload has changed, by its name in verdict.yaml.' },
   { key: 'verdict.lifecycle.durability', type: 'string', on: lifecycle, values: ['sync', 'os', 'none'], meaning: 'What recorded means in this process.' },
   { key: 'verdict.lifecycle.public_key', type: 'string', on: lifecycle, meaning: 'Public key that signs the checkpoints.' },

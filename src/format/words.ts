@@ -28,6 +28,8 @@ const LIFECYCLE: ReadonlyMap<string, string> = new Map(
     audit_restored: 'Recording again',
     key_rotated: 'Signing key rotated',
     tool_changed: 'Tool not as it is pinned',
+    killed: 'Kill switch thrown',
+    lifted: 'Kill switch lifted',
     doctor: 'Set-up examined',
   }),
 );

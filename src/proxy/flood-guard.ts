@@ -52,6 +52,7 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
   return {
     reject,
     show: (bytes, asked, origin) => gate.show(bytes, asked, origin),
+    killSwitch: gate.killSwitch,
     listChanges: gate.listChanges,
     flush() {
       rates.flush();

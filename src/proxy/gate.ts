@@ -5,6 +5,7 @@
 import type { ErrorCode, ErrorDetails } from '../errors.ts';
 import type { OutcomeStatus, Reason } from '../event/vocabulary.ts';
 import type { Claimed, Identity } from '../identity/identity.ts';
+import type { KillSwitch } from './kill-switch.ts';
 import type { ListChanges, ListName } from './lists/changes.ts';
 import type { Call, Glimpse, Id, NotificationMessage, RequestMessage } from './message/message.ts';
 import type { TransportMessage } from './message/transport.ts';
@@ -103,6 +104,7 @@ export interface Rejection {
     | 'server_unknown'
     | 'limit'
     | 'shutdown'
+    | 'killed'
   >;
   readonly code: ErrorCode;
   readonly details: ErrorDetails;
@@ -131,6 +133,9 @@ export interface Gate {
    * @param origin of the request or stream that it goes out on
    */
   show(bytes: Uint8Array, asked: Asked | undefined, origin: Origin): Shown;
+
+  /** What of all this is stopped by hand; undefined where nothing ever is. `decide` heeds it. */
+  readonly killSwitch?: KillSwitch | undefined;
 
   /** When `show` may show other lists than before; undefined where it never will. */
   readonly listChanges?: ListChanges | undefined;

@@ -6,6 +6,7 @@ import type { Recorder } from '../event/recorder.ts';
 import type { ArgumentLevel } from '../event/redact.ts';
 import { SEVERITY, type Reason } from '../event/vocabulary.ts';
 import { evaluate } from '../policy/evaluate.ts';
+import { killDetails } from '../policy/kills.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { DenialStyle, Verdict } from '../policy/verdict.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
@@ -15,6 +16,7 @@ import { errorAnswer } from './message/answer.ts';
 import { decisionFields, outcomeFields, rejectionFields, requestIdOf, targetOf } from './decision.ts';
 import type { Answer, Direction, Forward, Gate, Governable, Origin } from './gate.ts';
 import type { Outcome, Refuse, Rejection, Ruling } from './gate.ts';
+import type { KillSwitch } from './kill-switch.ts';
 import type { Catalogue } from './lists/catalogue.ts';
 import type { ListChanges } from './lists/changes.ts';
 import { createLists } from './lists/lists.ts';
@@ -38,6 +40,8 @@ export interface GateOptions {
   /** What becomes of a call that policy allows and that cannot be recorded. */
   readonly onAuditFailure: 'deny' | 'allow';
   readonly now: () => Date;
+  /** Undefined where nothing is ever stopped by hand. */
+  readonly killSwitch?: KillSwitch | undefined;
   /** Learns of the tools that upstreams list. */
   readonly catalogue?: Catalogue | undefined;
   /** When other policy comes into force; undefined where none ever will. */
@@ -57,6 +61,7 @@ export function createGate(options: GateOptions): ClosableGate {
     },
     reject: (rejection) => reject(options, rejection),
     show: createLists(options),
+    killSwitch: options.killSwitch,
     listChanges: options.listChanges,
     decide: (message, origin, direction) =>
       decide(options, { message, origin, direction, closed, arrivedNs: process.hrtime.bigint() }),
@@ -128,6 +133,9 @@ function judge(options: GateOptions, passage: Passage, row: MethodRow | undefine
     argumentsLevel: 'redacted',
   });
   if (passage.closed) return refused('shutdown', errorText('shutdown'));
+  // Before all else, so that whatever goes wrong in policy cannot let anything through.
+  const kill = options.killSwitch?.killOf(origin);
+  if (kill !== undefined) return refused('killed', errorText('killed', killDetails(kill)));
   if (row === undefined)
     return refused('method_unknown', errorText('method_unknown', { method: message.method }));
   const { call } = message;

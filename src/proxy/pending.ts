@@ -3,7 +3,7 @@
  * client POSTs its response), and calls whose stream ended before their answer (the client resumes with a GET).
  * Bounded by count, of what is kept and of what is remembered.
  */
-import type { Direction, Forward } from './gate.ts';
+import type { Direction, Forward, Origin, Outcome } from './gate.ts';
 import type { Id } from './message/message.ts';
 
 export interface PendingKey {
@@ -20,8 +20,9 @@ export interface Pending {
   /**
    * Keeps a forwarded request until its answer comes. One with the same key before it settles as `unknown`. Where no
    * answer need come any more, it is not kept and settles as `cancelled`.
+   * @param origin of the client's side
    */
-  hold(key: PendingKey, ruling: Forward): void;
+  hold(key: PendingKey, ruling: Forward, origin: Origin): void;
   /** What stands under the key, once. */
   take(key: PendingKey): Forward | undefined;
   /** Settles a request as `unknown`, if it still stands under the key. */
@@ -32,12 +33,19 @@ export interface Pending {
   takeCancelled(key: PendingKey): boolean;
   /** Settles as `cancelled` what waits in a session that has ended. */
   endSession(server: string, sessionId: string): void;
+  /** Settles what it is asked for, with an outcome of the caller's choice. @returns what that was */
+  end(isMeant: (origin: Origin) => boolean, outcome: Outcome): readonly Held[];
   /** Settles everything as `unknown`. */
   close(): void;
 }
 
-interface Entry {
+/** A request that waits. */
+export interface Held {
   readonly key: PendingKey;
+  readonly origin: Origin;
+}
+
+interface Entry extends Held {
   readonly ruling: Forward;
   /** Whether an answer could as well belong to a request before it, since no session tells the two apart. */
   readonly ambiguous: boolean;
@@ -48,14 +56,15 @@ export function createPending(entriesMax: number): Pending {
   const entries = new Map<string, Entry>();
   const cancelled = new Set<string>();
 
-  const drop = (name: string, status: 'unknown' | 'cancelled'): void => {
+  const end = (name: string, outcome: Outcome): void => {
     const entry = entries.get(name);
     entries.delete(name);
-    entry?.ruling.settle({ status });
+    entry?.ruling.settle(outcome);
   };
+  const drop = (name: string, status: 'unknown' | 'cancelled'): void => end(name, { status });
 
   return {
-    hold(key, ruling) {
+    hold(key, ruling, origin) {
       const name = nameOf(key);
       if (cancelled.delete(name)) {
         ruling.settle({ status: 'cancelled' });
@@ -63,7 +72,7 @@ export function createPending(entriesMax: number): Pending {
       }
       const ambiguous = key.sessionId === undefined && entries.has(name);
       drop(name, 'unknown');
-      entries.set(name, { key, ruling, ambiguous });
+      entries.set(name, { key, origin, ruling, ambiguous });
       const [oldest] = entries.keys();
       if (entries.size > entriesMax && oldest !== undefined) drop(oldest, 'unknown');
     },
@@ -89,6 +98,11 @@ export function createPending(entriesMax: number): Pending {
       for (const [name, { key }] of entries) {
         if (key.server === server && key.sessionId === sessionId) drop(name, 'cancelled');
       }
+    },
+    end(isMeant, outcome) {
+      const meant = [...entries].filter(([, { origin }]) => isMeant(origin));
+      for (const [name] of meant) end(name, outcome);
+      return meant.map(([, held]) => held);
     },
     close() {
       for (const name of entries.keys()) drop(name, 'unknown');

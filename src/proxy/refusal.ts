@@ -33,7 +33,7 @@ export function refusalOf(message: Governable, row: MethodRow | undefined, refus
   const detail = denialText(verdict, uid);
   if (message.kind === 'transport') {
     // 405 is how MCP says that there is no such stream, and that a session cannot be ended (2025-11-25, transports).
-    const httpStatus = PASSING.has(verdict.reason) ? 503 : 405;
+    const httpStatus = PASSING.has(verdict.reason) ? 503 : verdict.reason === 'killed' ? 403 : 405;
     const body = errorAnswer(null, 'denied', { detail }, decision);
     return { answer: { httpStatus, body }, errorType: verdict.reason };
   }
@@ -41,7 +41,7 @@ export function refusalOf(message: Governable, row: MethodRow | undefined, refus
     const body = toolDenial(message.id, detail, decision, message.call.modern);
     return { answer: { httpStatus: 200, body }, errorType: 'tool_error' };
   }
-  const code = row === undefined ? 'method_unknown' : 'denied';
+  const code = verdict.reason === 'method_unknown' ? 'method_unknown' : 'denied';
   return failure(message, code, { detail, method: message.method }, decision);
 }
 
@@ -118,7 +118,7 @@ function denialText(verdict: Verdict, uid: string | undefined, what = 'The call 
   if (verdict.reason === 'approval_required') {
     return `Approval needed: ${verdict.message} ${what}.${reference}`;
   }
-  if (PASSING.has(verdict.reason)) return `${verdict.message}${reference}`;
+  if (PASSING.has(verdict.reason) || verdict.reason === 'killed') return `${verdict.message}${reference}`;
   return `Denied by policy: ${verdict.message} ${what}; the same call will be denied again.${reference}`;
 }
 

@@ -6,6 +6,7 @@ import type { Draft, Recorder } from '../event/recorder.ts';
 import { SEVERITY, type Fields, type LifecycleState } from '../event/vocabulary.ts';
 import type { ExporterPlan } from '../export/delivery-message.ts';
 import { createResource } from '../export/resource.ts';
+import type { Kill } from '../policy/kills.ts';
 import type { Policy } from '../policy/policy.ts';
 import type { DenialStyle } from '../policy/verdict.ts';
 import { guardFloods } from '../proxy/flood-guard.ts';
@@ -17,6 +18,7 @@ import type { Pinning } from '../proxy/pins/pins.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { createTracing } from '../telemetry/tracing.ts';
+import { createKillSwitch, keepLooking } from './kill-switch.ts';
 import { openPins } from './pins.ts';
 import { openRecords, type Farewell, type Records } from './records.ts';
 
@@ -32,6 +34,8 @@ export interface CoreOptions {
   /** How tools are pinned now. */
   readonly pinning: () => Pinning;
   readonly keysDirectory: string;
+  /** What is stopped by hand stands there. */
+  readonly killSwitchFile: string;
   readonly spool: SpoolConfig;
   /** undefined: the environment alone decides. */
   readonly exporters: readonly ExporterPlan[] | undefined;
@@ -50,6 +54,8 @@ export interface Core {
   readonly records: Records;
   /** Something else is in force: who reads lists is told where they may have changed. */
   readonly rulesChanged: () => void;
+  /** What is stopped by hand now. */
+  kills(): readonly Kill[];
   /** Records a change of state, without waiting. */
   readonly lifecycle: (state: LifecycleState, facts?: Fields) => void;
   /** Records the stop and delivers what waits, for at most so long. */
@@ -67,6 +73,17 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   const metrics = createMetrics(telemetry);
   const records = await openRecords({ ...options, resource, service, metrics });
   const recorder = watch === undefined ? records : watched(records, watch);
+  const lifecycle = lifecycleOf(recorder, policy);
+  lifecycle('start', records.facts);
+  const killSwitch = createKillSwitch({
+    file: options.killSwitchFile,
+    nowMs: Date.now,
+    lifecycle,
+    diagnostics,
+  });
+  const looks = keepLooking(killSwitch, (error) => {
+    diagnostics.error(`a look at the kill switch failed inside: ${String(error)}`);
+  });
   const pins = openPins(options.pinning, { recorder, diagnostics });
   const lists = options.changing
     ? createListChanges(() => [policy().digest, options.pinning(), options.denials()])
@@ -81,6 +98,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     hmac,
     diagnostics,
     denials: options.denials,
+    killSwitch,
     listChanges: lists?.subscribe,
     onAuditFailure: options.onAuditFailure,
     now: () => new Date(),
@@ -95,20 +113,16 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     pins.flush();
   };
   const floods = setInterval(flush, FLOOD_INTERVAL_MS).unref();
-  const lifecycle = (state: LifecycleState, facts: Fields = {}): void => {
-    const fields = { 'verdict.lifecycle.state': state, 'verdict.policy.digest': policy().digest, ...facts };
-    const severity = state === 'reload_failed' ? SEVERITY.error : SEVERITY.info;
-    recorder.emit({ name: 'verdict.lifecycle', severity, fields });
-  };
-  lifecycle('start', records.facts);
   return {
     gate: guarded,
     records,
     lifecycle,
     rulesChanged: () => lists?.check(),
+    kills: () => killSwitch.kills(),
     async stop(deadlineMs) {
       gate.close();
       clearInterval(floods);
+      looks.stop();
       guarded.flush();
       pins.close();
       lifecycle('stop');
@@ -121,6 +135,23 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     },
   };
 }
+
+function lifecycleOf(recorder: Recorder, policy: () => Policy): Core['lifecycle'] {
+  return (state, facts = {}) => {
+    const fields = { 'verdict.lifecycle.state': state, 'verdict.policy.digest': policy().digest, ...facts };
+    recorder.emit({
+      name: 'verdict.lifecycle',
+      severity: LIFECYCLE_SEVERITY[state] ?? SEVERITY.info,
+      fields,
+    });
+  };
+}
+
+/** Of states that somebody should look at. */
+const LIFECYCLE_SEVERITY: Partial<Record<LifecycleState, number>> = {
+  reload_failed: SEVERITY.error,
+  killed: SEVERITY.deny,
+};
 
 /** How often refusals that were not recorded one by one are counted into one record. */
 const FLOOD_INTERVAL_MS = 1000;

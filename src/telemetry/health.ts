@@ -11,6 +11,8 @@ export interface HealthOptions {
   readonly version: string;
   /** undefined where records are not spooled. */
   readonly spool: () => SpoolReading | undefined;
+  /** What is stopped by hand. It makes nobody unready: calls are answered, and their refusals recorded. */
+  readonly killed: () => readonly string[];
 }
 
 export interface HealthServer {
@@ -33,7 +35,7 @@ export function readiness(spool: SpoolReading | undefined): {
 }
 
 /** Throws `listen_failed`. */
-export async function serveHealth({ listen, version, spool }: HealthOptions): Promise<HealthServer> {
+export async function serveHealth({ listen, version, spool, killed }: HealthOptions): Promise<HealthServer> {
   const server = createServer((request, response) => {
     const path = request.url?.split('?')[0];
     const reading = spool();
@@ -43,7 +45,7 @@ export async function serveHealth({ listen, version, spool }: HealthOptions): Pr
     response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     response.end(
       known
-        ? `${JSON.stringify({ status: status === 200 ? 'ok' : 'unavailable', why, version, spool: reading })}\n`
+        ? `${JSON.stringify({ status: status === 200 ? 'ok' : 'unavailable', why, killed: killed(), version, spool: reading })}\n`
         : '',
     );
   });

@@ -74,6 +74,7 @@ const EXACT = `
   verdict.shadow.rule.id verdict.tool.digest verdict.tool.pinned_digest mcp.session.id server.address client.address
   gen_ai.operation.name
   user.id user.roles gen_ai.agent.id gen_ai.agent.name verdict.identity.issuer verdict.identity.delegation
+  verdict.kill.id verdict.kill.issuer verdict.kill.until
   verdict.approval.approver.id verdict.arguments.keys verdict.arguments.hmac verdict.arguments.redacted
   gen_ai.tool.call.arguments verdict.approval.id verdict.lifecycle.public_key verdict.lifecycle.adopted
   verdict.checkpoint.stream verdict.checkpoint.hash verdict.checkpoint.signature verdict.checkpoint.key_id

@@ -322,6 +322,31 @@ const SAMPLES: readonly Sample[] = [
       'verdict.policy.digest': `sha256:${'ab'.repeat(32)}`,
     },
   },
+  {
+    name: 'a kill switch that is thrown',
+    event: 'verdict.lifecycle',
+    severity: SEVERITY.deny,
+    fields: {
+      'verdict.lifecycle.state': 'killed',
+      'verdict.lifecycle.message': 'It stops the user ana@example.com of https://idp.example: stolen laptop.',
+      'verdict.kill.scope': 'user',
+      'verdict.kill.id': 'ana@example.com',
+      'verdict.kill.issuer': 'https://idp.example',
+      'verdict.kill.reason': 'stolen laptop',
+      'verdict.kill.until': '2026-11-22T10:00:00.000Z',
+      'verdict.kill.by': 'alice',
+    },
+  },
+  {
+    name: 'a kill switch that is lifted',
+    event: 'verdict.lifecycle',
+    severity: SEVERITY.info,
+    fields: {
+      'verdict.lifecycle.state': 'lifted',
+      'verdict.lifecycle.message': 'It no longer stops everything.',
+      'verdict.kill.scope': 'all',
+    },
+  },
 ];
 
 export interface NamedRecord {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Forward, Outcome } from '../../src/proxy/gate.ts';
+import type { Forward, Origin, Outcome } from '../../src/proxy/gate.ts';
 import { HTTP_LIMITS, httpLimits } from '../../src/proxy/http/limits.ts';
 import { createPending, type PendingKey } from '../../src/proxy/pending.ts';
 
@@ -14,6 +14,13 @@ function ruling(): Forward & { outcomes: Outcome[] } {
     outcomes,
   };
 }
+
+const ORIGIN: Origin = {
+  server: { name: 'files' },
+  transport: 'tcp',
+  identity: { source: 'none' },
+  claimed: {},
+};
 
 function key(id: number | string, over: Partial<PendingKey> = {}): PendingKey {
   return {
@@ -30,7 +37,7 @@ describe('pending requests', () => {
   test('a held request is given out once', () => {
     const pending = createPending(10);
     const held = ruling();
-    pending.hold(key(1), held);
+    pending.hold(key(1), held, ORIGIN);
     assert.equal(pending.take(key(1)), held);
     assert.equal(pending.take(key(1)), undefined);
     assert.deepEqual(held.outcomes, []);
@@ -48,7 +55,7 @@ describe('pending requests', () => {
   for (const [what, other] of others) {
     test(`a request is not found under ${what}`, () => {
       const pending = createPending(10);
-      pending.hold(key(1), ruling());
+      pending.hold(key(1), ruling(), ORIGIN);
       assert.equal(pending.take(other), undefined);
     });
   }
@@ -56,10 +63,10 @@ describe('pending requests', () => {
   test('one that its client has taken back is not kept: it settles as cancelled, whichever came first', () => {
     const pending = createPending(2);
     const [first, second, third] = [ruling(), ruling(), ruling()];
-    pending.hold(key(1), first);
+    pending.hold(key(1), first, ORIGIN);
     pending.cancel(key(1));
     pending.cancel(key(2));
-    pending.hold(key(2), second);
+    pending.hold(key(2), second, ORIGIN);
     assert.deepEqual(
       [first.outcomes, second.outcomes],
       [[{ status: 'cancelled' }], [{ status: 'cancelled' }]],
@@ -74,20 +81,20 @@ describe('pending requests', () => {
       [key(4), key(5), key(6), key(7, { sessionId: undefined })].map((name) => pending.takeCancelled(name)),
       [false, true, true, false],
     );
-    pending.hold(key(4), third);
+    pending.hold(key(4), third, ORIGIN);
     assert.equal(pending.take(key(4)), third);
   });
 
   test('one that is forgotten settles as unknown, unless it is gone or another stands there', () => {
     const pending = createPending(10);
     const [first, second, third] = [ruling(), ruling(), ruling()];
-    pending.hold(key(1), first);
+    pending.hold(key(1), first, ORIGIN);
     pending.forget(key(1), second);
     assert.deepEqual([first.outcomes, second.outcomes], [[], []]);
     pending.forget(key(1), first);
     pending.forget(key(1), first);
     assert.deepEqual(first.outcomes, [{ status: 'unknown' }]);
-    pending.hold(key(1), third);
+    pending.hold(key(1), third, ORIGIN);
     pending.take(key(1));
     pending.forget(key(1), third);
     assert.deepEqual(third.outcomes, []);
@@ -97,12 +104,12 @@ describe('pending requests', () => {
     const pending = createPending(10);
     const [first, second] = [ruling(), ruling()];
     const nowhere = key(1, { sessionId: undefined });
-    pending.hold(nowhere, first);
-    pending.hold(nowhere, second);
+    pending.hold(nowhere, first, ORIGIN);
+    pending.hold(nowhere, second, ORIGIN);
     const taken = pending.take(nowhere);
     assert.equal(taken, second);
     assert.deepEqual([first.outcomes, second.outcomes], [[{ status: 'unknown' }], [{ status: 'unknown' }]]);
-    pending.hold(nowhere, first);
+    pending.hold(nowhere, first, ORIGIN);
     assert.equal(pending.take(nowhere), first);
     assert.equal(first.outcomes.length, 1, 'the one that stands alone is told apart again');
   });
@@ -110,9 +117,9 @@ describe('pending requests', () => {
   test('at the limit all stay, over it the oldest settles as unknown', () => {
     const pending = createPending(2);
     const held = [ruling(), ruling(), ruling()];
-    held.slice(0, 2).forEach((one, id) => pending.hold(key(id), one));
+    held.slice(0, 2).forEach((one, id) => pending.hold(key(id), one, ORIGIN));
     assert.deepEqual(held[0]!.outcomes, []);
-    pending.hold(key(2), held[2]!);
+    pending.hold(key(2), held[2]!, ORIGIN);
     assert.deepEqual(
       held.map((one) => one.outcomes),
       [[{ status: 'unknown' }], [], []],
@@ -124,17 +131,17 @@ describe('pending requests', () => {
   test('the same id again settles the first as unknown', () => {
     const pending = createPending(10);
     const first = ruling();
-    pending.hold(key(1), first);
-    pending.hold(key(1), ruling());
+    pending.hold(key(1), first, ORIGIN);
+    pending.hold(key(1), ruling(), ORIGIN);
     assert.deepEqual(first.outcomes, [{ status: 'unknown' }]);
   });
 
   test('the end of a session cancels what waits in it, and nothing else', () => {
     const pending = createPending(10);
     const [mine, other, foreign] = [ruling(), ruling(), ruling()];
-    pending.hold(key(1), mine);
-    pending.hold(key(1, { sessionId: 't' }), other);
-    pending.hold(key(1, { server: 'notes' }), foreign);
+    pending.hold(key(1), mine, ORIGIN);
+    pending.hold(key(1, { sessionId: 't' }), other, ORIGIN);
+    pending.hold(key(1, { server: 'notes' }), foreign, ORIGIN);
     pending.endSession('files', 's');
     assert.deepEqual([mine.outcomes, other.outcomes, foreign.outcomes], [[{ status: 'cancelled' }], [], []]);
   });
@@ -142,7 +149,7 @@ describe('pending requests', () => {
   test('closing settles all as unknown', () => {
     const pending = createPending(10);
     const held = [ruling(), ruling()];
-    held.forEach((one, id) => pending.hold(key(id), one));
+    held.forEach((one, id) => pending.hold(key(id), one, ORIGIN));
     pending.close();
     assert.deepEqual(
       held.map((one) => one.outcomes),

@@ -15,6 +15,7 @@ import {
 import { stderrDiagnostics } from '../../src/telemetry/diagnostics.ts';
 import type { ToolStanding } from '../../src/proxy/pins/pins.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
+import { handSwitch } from './switch.ts';
 import { createTracing } from '../../src/telemetry/tracing.ts';
 
 const POLICY = `
@@ -78,6 +79,7 @@ export function openGate(
     emit: (draft) => `uid-${scene.drafts.push(draft)}`,
     recorded: (uid) => scene.recorded(uid),
   };
+  const killSwitch = handSwitch();
   const loaded = loadPolicy([{ file: 'p.yaml', text: policy }]);
   assert.ok(loaded.ok);
   const diagnostics = stderrDiagnostics('debug', (line) => void scene.said.push(line));
@@ -93,10 +95,11 @@ export function openGate(
     hmac: hmacKey(Buffer.alloc(32, 1)),
     diagnostics,
     denials: () => denials,
+    killSwitch,
     onAuditFailure,
     now: () => new Date(0),
   });
-  return { gate, scene };
+  return { gate, scene, killSwitch };
 }
 
 export function message(

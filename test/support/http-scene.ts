@@ -39,7 +39,7 @@ type Rule = (message: Governable, direction: Direction) => boolean | Promise<boo
 
 export function scriptedGate(
   allows: Rule = () => true,
-  lists: Partial<Pick<Gate, 'show' | 'listChanges'>> = {},
+  lists: Partial<Pick<Gate, 'show' | 'listChanges' | 'killSwitch'>> = {},
 ): ScriptedGate {
   const decided: ScriptedGate['decided'] = [];
   const rejected: Rejection[] = [];

@@ -35,7 +35,7 @@ export interface ScriptedGate extends Gate {
 
 export function scriptedGate(
   allows: (asked: Asked) => boolean | Promise<boolean> = () => true,
-  lists: Partial<Pick<Gate, 'show' | 'listChanges'>> = {},
+  lists: Partial<Pick<Gate, 'show' | 'listChanges' | 'killSwitch'>> = {},
 ): ScriptedGate {
   const gate: ScriptedGate = {
     asked: [],

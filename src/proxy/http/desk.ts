@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { readAnswer } from '../message/answer-reader.ts';
 import { shown } from '../message/strict-json.ts';
 import { TRANSPORT_MESSAGES } from '../message/transport.ts';
+import { killDetails } from '../../policy/kills.ts';
 import { callerKey } from '../caller.ts';
 import type { Forward, Origin } from '../gate.ts';
 import { admit, type Admission } from './admission.ts';
@@ -54,7 +55,8 @@ async function attend(desk: HttpDesk, visit: Visit, closed: Promise<void>): Prom
     client.destroy();
   }
   visit.answered = true;
-  if (controller.signal.aborted) client.destroy();
+  // What was said at last is still on its way.
+  if (controller.signal.aborted && !client.writableEnded) client.destroy();
   // One that never got its turn on a connection says nothing when it is destroyed.
   if (!client.destroyed) await closed;
   leave(desk, visit);
@@ -193,6 +195,19 @@ async function servePost(desk: HttpDesk, visit: Visit, first: Admitted): Promise
     return;
   }
   if (message.kind === 'response') {
+    const kill = desk.relay.gate.killSwitch?.killOf(origin);
+    if (kill !== undefined) {
+      const details = killDetails(kill);
+      refuse(desk, visit, {
+        reason: 'killed',
+        code: 'killed',
+        details,
+        origin,
+        id: message.id,
+        direction: 'to_upstream',
+      });
+      return;
+    }
     // As a server would that has no use for it: the client must not take it for an error of its own.
     if (!settleResponse(desk, origin, message)) sendJson(visit.client, { httpStatus: 202, body: undefined });
     else await forward(desk, visit, { ...admitted, message, ruling: undefined });

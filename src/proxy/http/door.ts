@@ -14,6 +14,7 @@ import { withTokens } from './authorized-upstream.ts';
 import { createBulletin } from './bulletin.ts';
 import { serve } from './desk.ts';
 import type { GiveUp } from './exchange.ts';
+import { endKilled } from './kill.ts';
 import { httpLimits, type HttpLimits } from './limits.ts';
 import { byKind } from './upstream-kinds.ts';
 import {
@@ -97,12 +98,14 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     serve(desk, request, client);
   });
   watchWire(server, desk);
+  const unkill = gate.killSwitch?.onKill(() => endKilled(desk));
   let reviewed = desk.terms();
   const shut = async (deadlineMs: number): Promise<void> => {
     desk.closing = true;
     bulletin.close();
     const stopped = new Promise<void>((resolve) => server.close(() => resolve()));
     await finish(desk, deadlineMs);
+    unkill?.();
     server.closeAllConnections();
     await stopped;
     pending.close();

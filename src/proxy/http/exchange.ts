@@ -2,12 +2,14 @@
 import type { ServerResponse } from 'node:http';
 import { errorRow, type ErrorCode, type ErrorDetails } from '../../errors.ts';
 import type { Throttle } from '../../telemetry/throttle.ts';
-import { errorAnswer } from '../message/answer.ts';
+import { cancellation, errorAnswer } from '../message/answer.ts';
+import { killDetails, type Kill } from '../../policy/kills.ts';
 import type { Forward, Gate, Origin, Outcome } from '../gate.ts';
 import type { Bulletin } from './bulletin.ts';
+import { ownHeaders } from './headers.ts';
 import type { HttpLimits } from './limits.ts';
 import type { Upstream, UpstreamClient } from './upstream.ts';
-import type { Message } from '../message/message.ts';
+import type { Id, Message } from '../message/message.ts';
 import type { Pending } from '../pending.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -24,7 +26,7 @@ export interface Relay {
 }
 
 /** Why an exchange is given up before its end; the reason of `Exchange.signal`. */
-export type GiveUp = 'client_closed' | 'shutdown' | 'revoked';
+export type GiveUp = 'client_closed' | 'shutdown' | 'revoked' | 'killed';
 
 /** A request that may go on. Its `settle` is called whatever happens, with the outcome as far as it is known. */
 export interface Exchange {
@@ -55,7 +57,7 @@ export interface Failure {
 export function fail(relay: Relay, exchange: Exchange, failure: Failure): void {
   const { client, message, ruling, signal, upstream } = exchange;
   if (signal.aborted) {
-    giveUp(exchange);
+    giveUp(relay, exchange);
     return;
   }
   ruling?.settle({
@@ -80,9 +82,53 @@ export function fail(relay: Relay, exchange: Exchange, failure: Failure): void {
 }
 
 /** Ends an exchange that the client or the door has given up. */
-export function giveUp({ client, ruling, signal }: Exchange): void {
+function giveUp(relay: Relay, exchange: Exchange): void {
+  const { client, ruling, signal } = exchange;
   ruling?.settle(givenUp(signal));
-  client.destroy();
+  cancelUpstream(relay, exchange);
+  const word = lastWord(relay, exchange);
+  if (word === undefined || client.headersSent) client.destroy();
+  else sendJson(client, { httpStatus: 200, body: word });
+}
+
+/** What a client that waits for an answer is told when its call is stopped by hand. */
+export function lastWord({ gate }: Relay, { message, origin, signal }: Exchange): Uint8Array | undefined {
+  if (signal.reason !== ('killed' satisfies GiveUp) || message?.kind !== 'request') return undefined;
+  const kill = gate.killSwitch?.killOf(origin) ?? LIFTED;
+  return errorAnswer(message.id, 'killed', killDetails(kill));
+}
+
+/** Of one that is over by the time that it is told of. */
+const LIFTED: Kill = { scope: 'all' };
+
+/** So long an upstream may take to accept that a call is cancelled. */
+const CANCEL_TIMEOUT_MS = 10_000;
+
+/**
+ * Tells an upstream of the legacy era that a call has been stopped by hand: there, the end of a connection says nothing
+ * of the call (MCP 2025-11-25, transports), which would run on. Best effort, in the background.
+ */
+export function cancelUpstream(relay: Relay, { message, origin, upstream, signal }: Exchange): void {
+  if (signal.reason !== ('killed' satisfies GiveUp) || message?.kind !== 'request') return;
+  if (!message.call.modern) sendCancellation(relay, upstream, { id: message.id, origin });
+}
+
+/** Never rejects. @param request of the legacy era; outside of a session nothing can be said of it */
+export function sendCancellation(
+  relay: Relay,
+  upstream: Upstream,
+  { id, origin }: { readonly id: Id; readonly origin: Origin },
+): void {
+  if (origin.sessionId === undefined) return;
+  const headers = ownHeaders(origin, upstream.headers);
+  const body = cancellation(id);
+  const timeout = AbortSignal.timeout(CANCEL_TIMEOUT_MS);
+  const request = { upstream, method: 'POST', headers, body, origin, signal: timeout } as const;
+  void relay.upstreams.send(request).then((sent) => {
+    if (!sent.ok) return;
+    sent.response.on('error', () => {});
+    sent.response.resume();
+  });
 }
 
 /** Whether it was us who gave an exchange up. */

@@ -6,7 +6,8 @@ import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import { callerKey } from '../caller.ts';
 import type { Forward, Origin, Rejection } from '../gate.ts';
 import { admitResponse } from '../inputs.ts';
-import { fail, givenUp, isGivenUpByUs, isLeftByClient, type Exchange, type Relay } from './exchange.ts';
+import { cancelUpstream, fail, givenUp, isGivenUpByUs, isLeftByClient, lastWord } from './exchange.ts';
+import type { Exchange, Relay } from './exchange.ts';
 import { answerHeaders, ownHeaders } from './headers.ts';
 import { ACKNOWLEDGED, acknowledgedLists, type ListName } from '../lists/changes.ts';
 import { errorCode, statusOf, type UpstreamAnswer } from './upstream.ts';
@@ -66,9 +67,12 @@ export async function relayStream(relay: Relay, exchange: Exchange, response: Up
     await passEvents(stream, response, leave);
   } catch (error) {
     response.destroy();
-    const finished = stream.answered || exchange.openEnded;
+    const word = stream.answered ? undefined : lastWord(relay, exchange);
+    const finished = stream.answered || exchange.openEnded || word !== undefined;
     if (finished && isGivenUpByUs(exchange.signal)) {
       exchange.ruling?.settle(givenUp(exchange.signal));
+      if (word !== undefined) client.write(ownEvent(word) ?? '');
+      cancelUpstream(relay, exchange);
       client.end();
     } else if (!isLeftByClient(exchange.signal) || !leaveOpen(stream)) {
       breakOff(stream, errorCode(error));
@@ -166,6 +170,11 @@ function dropResponse(
   return frameEvent({ ...event, data });
 }
 
+/** A message of our own. */
+function ownEvent(message: Uint8Array): Uint8Array | undefined {
+  return frameEvent({ data: Buffer.from(message).toString(), event: 'message', filled: true, ended: true });
+}
+
 /** What stands for an event that is not passed on: its id, so that a client resumes after it and not before. */
 function hole({ id, retry, ended }: SseEvent): Uint8Array | undefined {
   return frameEvent({ data: undefined, id, retry, ended, filled: false });
@@ -228,7 +237,7 @@ async function judgeMessage(stream: Stream, message: RequestMessage | Notificati
 
 function awaitAnswer(stream: Stream, id: Id, ruling: Forward): void {
   const key = keyOf(stream, 'to_client', id);
-  stream.relay.pending.hold(key, ruling);
+  stream.relay.pending.hold(key, ruling, stream.origin);
   if (key.sessionId === undefined) stream.asked.set(key, ruling);
 }
 
@@ -273,7 +282,7 @@ function leaveOpen(stream: Stream): boolean {
   const key = keyOf(stream, 'to_upstream', message.id);
   // Clients number their calls from one: without a session the answer on another stream could be anybody's.
   if (key.sessionId === undefined) return false;
-  relay.pending.hold(key, ruling);
+  relay.pending.hold(key, ruling, stream.origin);
   return true;
 }
 

@@ -61,6 +61,12 @@ export function toolDenial(id: Id, text: string, decision: DecisionNote, modern:
   });
 }
 
+/** The notification that a request is not waited for any more (MCP, cancellation), for whichever side serves it. */
+export function cancellation(id: Id): Uint8Array {
+  const params = `{"requestId":${id.json},"reason":"stopped by an operator"}`;
+  return Buffer.from(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":${params}}`);
+}
+
 /** The id goes in as it was written: as a number it could lose digits. */
 function answer(id: Id | null, member: 'result' | 'error', value: AnswerData): Uint8Array {
   return Buffer.from(`{"jsonrpc":"2.0","id":${id?.json ?? 'null'},"${member}":${JSON.stringify(value)}}`);

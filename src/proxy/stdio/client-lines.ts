@@ -1,10 +1,12 @@
 /** What happens to each line of the client. */
+import { killDetails } from '../../policy/kills.ts';
 import type { Outcome } from '../gate.ts';
 import { readAnswer } from '../message/answer-reader.ts';
 import { parseMessage, type Id, type NotificationMessage, type RequestMessage } from '../message/message.ts';
 import { shown } from '../message/strict-json.ts';
 import { pass, record, reject, STRAY_RETURN, type Connection } from './connection.ts';
 import { govern } from './govern.ts';
+import { killFor } from './kill.ts';
 import { hasStrayReturn, type Line } from './line-splitter.ts';
 
 export function clientLine(connection: Connection, line: Line): void {
@@ -32,6 +34,13 @@ export function clientLine(connection: Connection, line: Line): void {
 
 function clientResponse(connection: Connection, framed: Uint8Array, id: Id | null): void {
   const { down, up } = connection;
+  // Nobody waits for it any more; of that id another request may come.
+  if (id !== null && down.requests.stateOf(id.json) === 'stopped') down.requests.close(id.json);
+  const kill = killFor(connection);
+  if (kill !== undefined) {
+    record(connection, up, { reason: 'killed', code: 'killed', details: killDetails(kill), id });
+    return;
+  }
   // The upstream gets answers to what it asked and was let through, once, and no others.
   if (id === null || down.requests.stateOf(id.json) !== 'passed') {
     const details = { id: id === null ? 'null' : shown(id.json) };

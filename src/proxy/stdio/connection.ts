@@ -60,7 +60,9 @@ export function pass({ lane, onward }: Side, framed: Uint8Array): void {
   );
 }
 
-export type Refusal = Pick<Rejection, 'code' | 'details' | 'id' | 'message'>;
+/** Its reason is `parse` where it says none. */
+export type Refusal = Pick<Rejection, 'code' | 'details' | 'id' | 'message'> &
+  Partial<Pick<Rejection, 'reason'>>;
 
 export const STRAY_RETURN = {
   code: 'parse_json',
@@ -71,10 +73,10 @@ export const STRAY_RETURN = {
 export function record(
   connection: Connection,
   { direction }: Side,
-  { code, details, id, message }: Refusal,
+  { reason = 'parse', code, details, id, message }: Refusal,
 ): Answer {
   const origin = originOf(connection);
-  return connection.gate.reject({ reason: 'parse', code, details, origin, id, message, direction });
+  return connection.gate.reject({ reason, code, details, origin, id, message, direction });
 }
 
 /** Records a line that is no message. The client gets an answer; a server that sends such lines reads none. */

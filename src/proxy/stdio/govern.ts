@@ -2,7 +2,9 @@
 import type { Ruling } from '../gate.ts';
 import { errorAnswer } from '../message/answer.ts';
 import { cancelledId, type NotificationMessage, type RequestMessage } from '../message/message.ts';
+import type { Kill } from '../../policy/kills.ts';
 import { broken, nothing, originOf, reject, type Connection, type Side } from './connection.ts';
+import { KILLED, killedAnswer, killFor } from './kill.ts';
 import type { Turn } from './lane.ts';
 import { noteSubscription } from './list-changes.ts';
 import { frame } from './line-stream.ts';
@@ -55,6 +57,12 @@ async function forward(
   { message, framed, ruling }: Passing,
 ): Promise<void> {
   const sent = { message, trace: ruling.trace };
+  // It was let through before the switch was thrown, and has waited for its turn since.
+  const kill = killFor(connection);
+  if (kill !== undefined) {
+    await stopWaiting(side, { message, framed, ruling }, kill);
+    return;
+  }
   if (message.kind === 'notification') {
     await side.onward.write(framed, sent);
     if (side.direction === 'to_client') noteSubscription(connection, message);
@@ -73,4 +81,11 @@ async function forward(
     errorType: 'pipe_closed',
   });
   if (closed) await side.back.write(frame(broken(connection, message.id, 'its input is closed')));
+}
+
+async function stopWaiting(side: Side, { message, ruling }: Passing, kill: Kill): Promise<void> {
+  if (message.kind !== 'request') return;
+  ruling.settle(KILLED);
+  if (!side.requests.close(message.id.json)) return;
+  await side.back.write(killedAnswer(message.id, kill));
 }

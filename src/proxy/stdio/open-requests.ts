@@ -18,8 +18,16 @@ interface OpenRequest {
   forward: Forward | undefined;
   /** Whether its sender has taken it back. The other side may answer all the same. */
   cancelled: boolean;
+  /** Whether it was stopped by hand: settled, and answered by us. What the other side still says is for nobody. */
+  stopped: boolean;
   /** The lists of whose changes the other side has promised to tell, in answer to it. */
   subscribed: ReadonlySet<ListName> | undefined;
+}
+
+/** A request that was let through. */
+export interface Forwarded {
+  readonly id: Id;
+  readonly forward: Forward;
 }
 
 export class OpenRequests {
@@ -34,7 +42,13 @@ export class OpenRequests {
   open(id: Id): boolean {
     if (this.#byId.has(id.json)) return false;
     if (this.#byId.size >= this.#openMax) this.#giveUpOldest();
-    this.#byId.set(id.json, { id, forward: undefined, cancelled: false, subscribed: undefined });
+    this.#byId.set(id.json, {
+      id,
+      forward: undefined,
+      cancelled: false,
+      stopped: false,
+      subscribed: undefined,
+    });
     return true;
   }
 
@@ -47,9 +61,10 @@ export class OpenRequests {
   }
 
   /** `deciding`: not let through yet; `passed`: waits for its answer; undefined: not open. */
-  stateOf(idJson: string): 'deciding' | 'passed' | undefined {
+  stateOf(idJson: string): 'deciding' | 'passed' | 'stopped' | undefined {
     const request = this.#byId.get(idJson);
     if (request === undefined) return undefined;
+    if (request.stopped) return 'stopped';
     return request.forward === undefined ? 'deciding' : 'passed';
   }
 
@@ -58,13 +73,29 @@ export class OpenRequests {
     return this.#byId.get(idJson)?.forward?.asked;
   }
 
-  /** Ends a request, with its outcome where it was let through. @returns false where it is not open */
+  /** Ends a request, with its outcome where it was let through. @returns false where nobody waits for it */
   close(idJson: string, outcome?: Outcome): boolean {
     const request = this.#byId.get(idJson);
     if (request === undefined) return false;
     this.#byId.delete(idJson);
+    if (request.stopped) return false;
     if (outcome !== undefined) request.forward?.settle(outcome);
     return true;
+  }
+
+  /**
+   * Stops what was let through: it is settled, and its id stays taken until the other side has answered, so that the
+   * answer is not taken for that of another request. @returns those whose sender waits for an answer
+   */
+  stopPassed(outcome: Outcome): Forwarded[] {
+    const passed = [...this.#byId.values()].filter(({ stopped }) => !stopped);
+    return passed.flatMap((request) => {
+      const { id, forward, cancelled } = request;
+      if (forward === undefined) return [];
+      request.stopped = true;
+      forward.settle(cancelled ? CANCELLED : outcome);
+      return cancelled ? [] : [{ id, forward }];
+    });
   }
 
   /** Notes that a request was taken back: should no answer come, its outcome is `cancelled`. */
@@ -81,8 +112,8 @@ export class OpenRequests {
 
   /** The subscriptions that have not ended. */
   subscriptions(): readonly { readonly id: Id; readonly lists: ReadonlySet<ListName> }[] {
-    return [...this.#byId.values()].flatMap(({ id, cancelled, subscribed: lists }) =>
-      cancelled || lists === undefined ? [] : [{ id, lists }],
+    return [...this.#byId.values()].flatMap(({ id, cancelled, stopped, subscribed: lists }) =>
+      cancelled || stopped || lists === undefined ? [] : [{ id, lists }],
     );
   }
 
@@ -90,7 +121,7 @@ export class OpenRequests {
   closeAll(outcome: Outcome): Id[] {
     const requests = [...this.#byId.values()];
     for (const { id, cancelled } of requests) this.close(id.json, cancelled ? CANCELLED : outcome);
-    return requests.filter(({ cancelled }) => !cancelled).map(({ id }) => id);
+    return requests.filter(({ cancelled, stopped }) => !cancelled && !stopped).map(({ id }) => id);
   }
 
   #giveUpOldest(): void {

@@ -8,6 +8,7 @@ import type { Direction, Outcome } from '../gate.ts';
 import { limitOf } from '../limit.ts';
 import { clientLine } from './client-lines.ts';
 import { broken, pass, type Connection, type Side, type StdioRelayOptions } from './connection.ts';
+import { stopWhenKilled } from './kill.ts';
 import { Lane } from './lane.ts';
 import { LINE_BYTES_MAX, type Line } from './line-splitter.ts';
 import { tellOfListChanges } from './list-changes.ts';
@@ -50,6 +51,7 @@ export function createStdioRelay(options: StdioRelayOptions): StdioRelay {
     protocolVersion: undefined,
   };
   const untell = tellOfListChanges(connection);
+  const unkill = stopWhenKilled(connection);
   return {
     fromClient(line) {
       clientLine(connection, line);
@@ -67,6 +69,7 @@ export function createStdioRelay(options: StdioRelayOptions): StdioRelay {
     idle: (direction) => (direction === 'to_upstream' ? connection.up : connection.down).lane.idle(),
     breakOff(detail) {
       untell();
+      unkill();
       return breakOff(connection, detail);
     },
   };

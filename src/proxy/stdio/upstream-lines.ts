@@ -1,12 +1,15 @@
 /** What happens to each line of the upstream. */
 import { errorText } from '../../errors.ts';
+import { killDetails } from '../../policy/kills.ts';
 import type { Outcome, Shown } from '../gate.ts';
 import { admitResponse } from '../inputs.ts';
 import { agreedVersion } from '../message/agreed-version.ts';
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import type { Id } from '../message/message.ts';
-import { broken, originOf, pass, reject, STRAY_RETURN, type Connection, type Refusal } from './connection.ts';
+import { broken, originOf, pass, record, reject, STRAY_RETURN } from './connection.ts';
+import type { Connection, Refusal } from './connection.ts';
 import { govern } from './govern.ts';
+import { KILLED, killFor } from './kill.ts';
 import { hasStrayReturn, type Line } from './line-splitter.ts';
 import { frame } from './line-stream.ts';
 import { excerpt, isNoise } from './noise.ts';
@@ -54,6 +57,14 @@ function upstreamResponse(connection: Connection, response: Response): void {
     connection.throttle.say('error', 'early', text);
     return;
   }
+  if (isStopped(connection, id)) return;
+  const kill = killFor(connection);
+  if (kill !== undefined) {
+    const details = killDetails(kill);
+    record(connection, down, { reason: 'killed', code: 'killed', details, id: null });
+    if (id !== null) up.requests.close(id.json, KILLED);
+    return;
+  }
   const asked = id === null ? undefined : up.requests.askedOf(id.json);
   const origin = originOf(connection);
   if (asks === undefined) {
@@ -71,10 +82,19 @@ function upstreamResponse(connection: Connection, response: Response): void {
   );
 }
 
+/** Whether an answer is to a request that was stopped by hand: its end is on record, and the client has been told. */
+function isStopped({ up }: Connection, id: Id | null): boolean {
+  if (id === null || up.requests.stateOf(id.json) !== 'stopped') return false;
+  up.requests.close(id.json);
+  return true;
+}
+
 /** @returns the line that the client gets */
 function conclude(connection: Connection, response: Response, shown: Shown): Uint8Array | undefined {
   const { up } = connection;
   const { id, framed, content, outcome } = response;
+  // In the time that its requests were decided.
+  if (isStopped(connection, id)) return undefined;
   if (!shown.ok) return dropResponse(connection, id, shown);
   for (const name of shown.lists ?? []) connection.lists.add(name);
   if (id !== null) {

@@ -5,7 +5,9 @@ import type { Environment } from '../../config.ts';
 import { VerdictError } from '../../errors.ts';
 import { HMAC_KEY_ENV, HMAC_KEY_FILE, loadHmacKey } from '../../event/keyring.ts';
 import { loadSigningKey, SIGNING_KEY_ENV, SIGNING_KEY_FILE } from '../../event/signing.ts';
+import { isOver, reasonedText } from '../../policy/kills.ts';
 import { readCallers } from '../callers.ts';
+import { readKills } from '../kill-switch.ts';
 import { readPinning } from '../pins.ts';
 import { readPolicy } from '../policy.ts';
 import type { Diagnostics } from '../../telemetry/diagnostics.ts';
@@ -20,7 +22,13 @@ export interface FileOptions {
 }
 
 export function findFiles(options: FileOptions): Finding[] {
-  return [...findPolicy(options), ...findPins(options), ...findCallers(options), ...findKeys(options)];
+  return [
+    ...findPolicy(options),
+    ...findPins(options),
+    ...findCallers(options),
+    ...findKeys(options),
+    ...findKills(options),
+  ];
 }
 
 /** What somebody else than the owner may do with a file. */
@@ -88,6 +96,25 @@ function writable(check: Check, file: string, cwd: string, consequence: string):
   const found = `others than its owner may write it, and ${consequence}`;
   return [
     { check, subject: shown(file, cwd), level: 'warn', found, advice: `chmod go-w ${shown(file, cwd)}` },
+  ];
+}
+
+/** What is stopped by hand is no failure of the set-up, and nothing that anybody should find out by chance. */
+function findKills({ setup: { killSwitchFile: file }, cwd }: FileOptions): Finding[] {
+  const base = { check: 'kill', subject: shown(file, cwd) } as const;
+  const found = readKills(file);
+  if (found.kind === 'unreadable') {
+    const advice = 'Everything is refused until it can be read: mend it, or remove it to lift all';
+    return [{ ...base, level: 'fail', found: found.why, advice, exit: 3 }];
+  }
+  const kills = found.kills.filter((kill) => !isOver(kill, Date.now()));
+  const findings = kills.map((kill): Finding => {
+    return { ...base, level: 'warn', found: `the kill switch is thrown for ${reasonedText(kill)}` };
+  });
+  if (findings.length === 0) findings.push({ ...base, level: 'ok', found: 'nothing is stopped by hand' });
+  return [
+    ...findings,
+    ...writable('kill', file, cwd, 'whoever can write it stops and starts what they like'),
   ];
 }
 

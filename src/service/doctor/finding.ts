@@ -5,6 +5,7 @@ export const CHECKS = [
   'policy',
   'pins',
   'keys',
+  'kill',
   'listen',
   'spool',
   'upstream',

@@ -37,6 +37,7 @@ export interface Setup {
   readonly policyFiles: readonly string[];
   readonly pins: PinsConfig;
   readonly keysDirectory: string;
+  readonly killSwitchFile: string;
   readonly spool: SpoolConfig;
   /** undefined: the environment alone decides. */
   readonly exporters: readonly ExporterPlan[] | undefined;

@@ -117,6 +117,7 @@ const PARTS: Readonly<
   listen: { name: 'listen', takes: 'restart' },
   admin: { name: 'admin', takes: 'restart' },
   keysDirectory: { name: 'keys.directory', takes: 'restart' },
+  killSwitchFile: { name: 'kill_switch', takes: 'restart' },
   exporters: { name: 'exporters', takes: 'restart' },
   spool: { name: 'spool', takes: 'restart' },
   onAuditFailure: { name: 'on_audit_failure', takes: 'restart' },

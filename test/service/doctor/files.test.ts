@@ -34,6 +34,7 @@ function setup(changes: Partial<Setup> = {}) {
         policyFiles: [join(cwd, 'policy.yaml')],
         pins: { file: join(cwd, 'tools.lock.json'), modes: new Map() },
         keysDirectory,
+        killSwitchFile: join(cwd, 'kill.json'),
         spool: { durability: 'sync', directory: join(cwd, 'spool'), bytesMax: 1, keepMs: 1 },
         exporters: undefined,
         onAuditFailure: 'deny',
@@ -78,6 +79,7 @@ describe('the files of a set-up', () => {
       'ok policy -: 1 file, 1 rule ',
       'ok keys keys/hmac.key: no key for digests of arguments yet: the first start makes one ',
       'ok keys keys/signing.key: no key for checkpoints yet: the first start makes one ',
+      'ok kill kill.json: nothing is stopped by hand ',
     ]);
     assert.ok(!existsSync(keysDirectory));
     const [hmac, signing] = [
@@ -88,6 +90,7 @@ describe('the files of a set-up', () => {
     assert.deepEqual(keys, [
       `ok keys keys/hmac.key: key ${hmac.id} for digests of arguments `,
       `ok keys keys/signing.key: key ${signing.id} for checkpoints `,
+      'ok kill kill.json: nothing is stopped by hand ',
     ]);
   });
 
@@ -136,11 +139,27 @@ describe('the files of a set-up', () => {
     assert.ok(!bad.includes('short-7c1'));
   });
 
+  test('what is stopped by hand is a warning, and a switch that cannot be read a failure', () => {
+    const { cwd, found } = setup();
+    const kills = [
+      { server: 'stripe', reason: 'card numbers' },
+      { user: 'bob', until: '2020-01-01T00:00:00Z' },
+    ];
+    const text = JSON.stringify({ apiVersion: 'mcp-verdict/v1', kind: 'KillSwitch', kills });
+    writeFileSync(join(cwd, 'kill.json'), text);
+    chmodSync(join(cwd, 'kill.json'), 0o600);
+    assert.deepEqual(found().slice(3), [
+      'warn kill kill.json: the kill switch is thrown for the server stripe: card numbers ',
+    ]);
+    writeFileSync(join(cwd, 'kill.json'), text.slice(0, 40));
+    assert.match(found()[3] ?? '', /^fail kill kill\.json: .*kill\.json:1:\d+ .* 3$/);
+  });
+
   test('keys under the spool go with it to whoever copies it', () => {
     const { cwd } = setup();
     const spool = { durability: 'sync', directory: cwd, bytesMax: 1, keepMs: 1 } as const;
     const beneath = setup({ spool, keysDirectory: join(cwd, 'keys') });
-    assert.match(beneath.found().at(-1) ?? '', /^warn keys .*: the keys lie under the spool/);
+    assert.match(beneath.found().join('\n'), /^warn keys .*: the keys lie under the spool/m);
     const unspooled = setup({ spool: { ...spool, durability: 'none' }, keysDirectory: join(cwd, 'keys') });
     assert.doesNotMatch(unspooled.found().join('\n'), /under the spool/);
   });

@@ -31,7 +31,12 @@ describe('an address', () => {
   });
 
   test('that mcp-verdict itself has is good: its health says so', async (t) => {
-    const health = await serveHealth({ listen: { host, port: 0 }, version: '9.8.7', spool: () => undefined });
+    const health = await serveHealth({
+      listen: { host, port: 0 },
+      version: '9.8.7',
+      spool: () => undefined,
+      killed: () => [],
+    });
     t.after(() => health.close());
     const listeners = [
       { name: 'listen', host, port: await taken(t) },
