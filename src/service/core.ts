@@ -18,7 +18,7 @@ import type { Pinning } from '../proxy/pins/pins.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { createTracing } from '../telemetry/tracing.ts';
-import { createKillSwitch, keepLooking } from './kill-switch.ts';
+import { openKillSwitch } from './kill-switch.ts';
 import { openPins } from './pins.ts';
 import { openRecords, type Farewell, type Records } from './records.ts';
 
@@ -75,15 +75,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   const recorder = watch === undefined ? records : watched(records, watch);
   const lifecycle = lifecycleOf(recorder, policy);
   lifecycle('start', records.facts);
-  const killSwitch = createKillSwitch({
-    file: options.killSwitchFile,
-    nowMs: Date.now,
-    lifecycle,
-    diagnostics,
-  });
-  const looks = keepLooking(killSwitch, (error) => {
-    diagnostics.error(`a look at the kill switch failed inside: ${String(error)}`);
-  });
+  const killSwitch = openKillSwitch({ file: options.killSwitchFile, lifecycle, diagnostics });
   const pins = openPins(options.pinning, { recorder, diagnostics });
   const lists = options.changing
     ? createListChanges(() => [policy().digest, options.pinning(), options.denials()])
@@ -122,7 +114,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
     async stop(deadlineMs) {
       gate.close();
       clearInterval(floods);
-      looks.stop();
+      killSwitch.stop();
       guarded.flush();
       pins.close();
       lifecycle('stop');

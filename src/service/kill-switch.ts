@@ -105,18 +105,21 @@ export function createKillSwitch(options: KillSwitchOptions): WatchedKillSwitch 
   };
 }
 
-/** Looks on at the file until it is stopped. @param failed told of a look that failed, which it never should */
-export function keepLooking(
-  killSwitch: WatchedKillSwitch,
-  failed: (error: unknown) => void,
-): { stop(): void } {
+export interface OpenKillSwitch extends WatchedKillSwitch {
+  /** Looks no more. */
+  stop(): void;
+}
+
+/** Looks on at the file until it is stopped. */
+export function openKillSwitch(options: Omit<KillSwitchOptions, 'nowMs'>): OpenKillSwitch {
+  const killSwitch = createKillSwitch({ ...options, nowMs: Date.now });
   let timer: NodeJS.Timeout;
   const look = (): void => {
     let nextMs = KILL_LOOK_MS;
     try {
       nextMs = killSwitch.look();
     } catch (error) {
-      failed(error);
+      options.diagnostics.error(`a look at the kill switch failed inside: ${String(error)}`);
     }
     next(nextMs);
   };
@@ -124,7 +127,7 @@ export function keepLooking(
     timer = setTimeout(look, delayMs).unref();
   };
   next(KILL_LOOK_MS);
-  return { stop: () => clearTimeout(timer) };
+  return { ...killSwitch, stop: () => clearTimeout(timer) };
 }
 
 const MISSING = 'missing';

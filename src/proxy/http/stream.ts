@@ -67,16 +67,7 @@ export async function relayStream(relay: Relay, exchange: Exchange, response: Up
     await passEvents(stream, response, leave);
   } catch (error) {
     response.destroy();
-    const word = stream.answered ? undefined : lastWord(relay, exchange);
-    const finished = stream.answered || exchange.openEnded || word !== undefined;
-    if (finished && isGivenUpByUs(exchange.signal)) {
-      exchange.ruling?.settle(givenUp(exchange.signal));
-      if (word !== undefined) client.write(ownEvent(word) ?? '');
-      cancelUpstream(relay, exchange);
-      client.end();
-    } else if (!isLeftByClient(exchange.signal) || !leaveOpen(stream)) {
-      breakOff(stream, errorCode(error));
-    }
+    endEarly(stream, error);
     return;
   } finally {
     leave();
@@ -84,6 +75,22 @@ export async function relayStream(relay: Relay, exchange: Exchange, response: Up
   }
   endOf(stream);
   client.end();
+}
+
+/** A stream that did not come to its end. */
+function endEarly(stream: Stream, error: unknown): void {
+  const { relay, exchange, answered } = stream;
+  const { client, signal, ruling } = exchange;
+  const word = answered ? undefined : lastWord(relay, exchange);
+  const finished = answered || exchange.openEnded || word !== undefined;
+  if (finished && isGivenUpByUs(signal)) {
+    ruling?.settle(givenUp(signal));
+    cancelUpstream(relay, exchange);
+    if (word !== undefined) client.write(ownEvent(word) ?? '');
+    client.end();
+  } else if (!isLeftByClient(signal) || !leaveOpen(stream)) {
+    breakOff(stream, errorCode(error));
+  }
 }
 
 /** @returns ends it */
