@@ -20,7 +20,7 @@ export const backlogSection: Section = {
     const proxy = await startProxy({
       directory,
       durability: 'sync',
-      upstreamPort: 9,
+      upstream: 9,
       otlpPort: receiver.port,
     });
     const servingMs = Date.now() - startMs;

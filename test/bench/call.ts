@@ -12,13 +12,20 @@ export const callSection: Section = {
   async run(options) {
     const { directory } = options;
     const upstream = await startProgram('upstream');
-    const upstreamPort = upstream.port;
-    const target = `http://127.0.0.1:${upstreamPort}/mcp`;
+    const target = `http://127.0.0.1:${upstream.port}/mcp`;
     const relay = await startProgram('relay', target);
     const parse = await startProgram('door', 'parse', target);
     const gate = await startProgram('door', 'gate', target);
-    const none = await startProxy({ directory: `${directory}/none`, durability: 'none', upstreamPort });
-    const sync = await startProxy({ directory: `${directory}/sync`, durability: 'sync', upstreamPort });
+    const none = await startProxy({
+      directory: `${directory}/none`,
+      durability: 'none',
+      upstream: upstream.port,
+    });
+    const sync = await startProxy({
+      directory: `${directory}/sync`,
+      durability: 'sync',
+      upstream: upstream.port,
+    });
     const ways = [
       { name: 'durability: sync', url: sync.url, pid: sync.child.pid },
       { name: 'durability: none', url: none.url, pid: none.child.pid },

@@ -2,6 +2,8 @@
  * Section `peers`: a tool call through the built proxy, beside other proxies for MCP in front of the same server. They
  * decide nothing and record nothing.
  */
+import { fileURLToPath } from 'node:url';
+import { findNpmPrograms } from '../support/npm-programs.ts';
 import {
   addedUs,
   costOf,
@@ -14,6 +16,7 @@ import {
   type Round,
 } from './compare-calls.ts';
 import {
+  ECHO_SERVER,
   openContender,
   openPipes,
   startCivic,
@@ -21,7 +24,6 @@ import {
   startSupergateway,
   type OpenContender,
 } from './peers/contenders.ts';
-import { installPeers } from './peers/installed.ts';
 import type { Era } from './peers/sessions.ts';
 import { startProgram, startProxy, stopAll } from './programs.ts';
 import type { Section, SectionOptions } from './section.ts';
@@ -37,7 +39,7 @@ const UNRECORDED = `${OURS}, records not durable`;
 export const peersSection: Section = {
   name: 'peers',
   async run(options) {
-    const modules = installPeers();
+    const modules = findNpmPrograms(fileURLToPath(new URL('peers', import.meta.url)));
     const texts = [await inFrontOfHttp(options, modules), await inFrontOfStdio(options, modules)];
     return (
       `The same server of the MCP SDK is behind all of them; each answer is checked to be that of its call. ${LEGACY}: ` +
@@ -60,7 +62,7 @@ async function inFrontOfHttp(options: SectionOptions, modules: string): Promise<
   const upstream = await startProgram('peers/echo-server', 'http');
   const url = `http://127.0.0.1:${upstream.port}/mcp`;
   const relay = await startProgram('relay', url);
-  const proxyOptions = { upstreamPort: upstream.port } as const;
+  const proxyOptions = { upstream: upstream.port } as const;
   const none = await startProxy({ ...proxyOptions, directory: `${directory}/none`, durability: 'none' });
   const sync = await startProxy({ ...proxyOptions, directory: `${directory}/sync`, durability: 'sync' });
   const civic = await startCivic(modules, new URL(url));
@@ -80,10 +82,16 @@ async function inFrontOfHttp(options: SectionOptions, modules: string): Promise<
 }
 
 async function inFrontOfStdio(options: SectionOptions, modules: string): Promise<string> {
+  const { directory } = options;
+  const proxyOptions = { upstream: [process.execPath, ECHO_SERVER, 'stdio'] } as const;
+  const none = await startProxy({ ...proxyOptions, directory: `${directory}/pipe-none`, durability: 'none' });
+  const sync = await startProxy({ ...proxyOptions, directory: `${directory}/pipe-sync`, durability: 'sync' });
   const mcpProxy = await startMcpProxy(modules);
   const supergateway = await startSupergateway(modules);
   const open = async (era: Era): Promise<OpenContender[]> => [
     await openPipes(era, 'direct'),
+    await openContender(era, UNRECORDED, none),
+    await openContender(era, OURS, sync),
     await openContender(era, 'mcp-proxy', mcpProxy),
   ];
   const legacy = [...(await open(LEGACY)), await openContender(LEGACY, 'supergateway', supergateway)];
@@ -91,7 +99,7 @@ async function inFrontOfStdio(options: SectionOptions, modules: string): Promise
     await compare(options, { title: `${LEGACY}, HTTP in front of stdio`, ways: legacy }),
     await compare(options, { title: `${MODERN}, HTTP in front of stdio`, ways: await open(MODERN) }),
   ];
-  await stopAll([supergateway, mcpProxy]);
+  await stopAll([supergateway, mcpProxy, sync, none]);
   return texts.join('\n');
 }
 

@@ -60,21 +60,26 @@ export interface ProxyOptions {
   /** Configuration, keys and spool are made in it. */
   readonly directory: string;
   readonly durability: 'sync' | 'none';
-  readonly upstreamPort: number;
+  /** Of MCP over HTTP, or the command and arguments of a stdio server. */
+  readonly upstream: number | readonly [command: string, ...args: string[]];
   /** Where records are delivered to; undefined: nowhere. */
   readonly otlpPort?: number | undefined;
 }
 
 /** The built `serve`. */
 export async function startProxy(options: ProxyOptions): Promise<Program & { readonly url: string }> {
-  const { directory, durability, upstreamPort, otlpPort } = options;
+  const { directory, durability, upstream, otlpPort } = options;
+  const server =
+    typeof upstream === 'number'
+      ? { url: `http://127.0.0.1:${upstream}/mcp` }
+      : { command: upstream[0], args: upstream.slice(1) };
   mkdirSync(directory, { recursive: true });
   writeFileSync(join(directory, 'policy.yaml'), POLICY);
   writeFileSync(
     join(directory, 'verdict.yaml'),
     'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\nkeys: {directory: keys}\n' +
       `spool: {directory: spool, durability: ${durability}}\n` +
-      `servers: {shop: {url: "http://127.0.0.1:${upstreamPort}/mcp"}}\n`,
+      `servers: {shop: ${JSON.stringify(server)}}\n`,
   );
   const env =
     otlpPort === undefined

@@ -35,7 +35,7 @@ test(
     const upstream = await startProgram('upstream');
     t.after(() => upstream.stop());
     const otlpPort = await freePort();
-    const options = { directory: root, durability: 'sync', upstreamPort: upstream.port, otlpPort } as const;
+    const options = { directory: root, durability: 'sync', upstream: upstream.port, otlpPort } as const;
     const before = await startProxy(options);
     t.after(() => before.stop('SIGKILL'));
     const written = watchMemory(before.child.pid);

@@ -1,5 +1,5 @@
 /** What the system knows of other processes; Linux only, from /proc. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /** Linux shows CPU time in hundredths of a second whatever the kernel counts in. */
 const TICK_US = 10_000;
@@ -43,6 +43,26 @@ export function familyOf(pid: number): ProcessFacts[] {
   // Grows while it is walked.
   for (const { pid: parent } of family) family.push(...all.filter((one) => one.parent === parent));
   return family;
+}
+
+/** What a process's descriptors stand for: paths, `socket:[INODE]`, `pipe:[INODE]`. */
+export function openFilesOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((name) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${name}`)];
+    } catch {
+      // Closed in the meantime.
+      return [];
+    }
+  });
+}
+
+/** Processes, whoever is their parent by now, in whose environment `mark` stands, `NAME=VALUE`. */
+export function markedProcesses(mark: string): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => readProcess(pid, 'environ')?.split('\0').includes(mark) ?? false);
 }
 
 /** @param name of a file of /proc/PID */

@@ -16,7 +16,7 @@ const LOOPBACK = pathOf('peers/loopback');
 const POLL_INTERVAL_MS = 50;
 const START_POLLS_MAX = 400;
 
-/** @param modules see installPeers; @param upstream MCP over HTTP */
+/** @param modules node_modules with the peers; @param upstream MCP over HTTP */
 export function startCivic(modules: string, upstream: URL): Promise<Started> {
   return startPeer((port) => ({
     args: ['--import', LOOPBACK, join(modules, '@civic/passthrough-mcp-server/dist/cli.js')],
