@@ -3,7 +3,7 @@
  * and not when a message comes: a message must not wait for a disk. What is there and cannot be read stops everything:
  * whoever has written it wanted to stop something.
  */
-import { readFileSync, statSync, type BigIntStats } from 'node:fs';
+import { lstatSync, readFileSync, statSync, type BigIntStats } from 'node:fs';
 import { formatFault } from '../document.ts';
 import type { Fields, LifecycleState } from '../event/vocabulary.ts';
 import {
@@ -139,21 +139,28 @@ function stateOf(file: string): string {
     const { dev, ino, size, mtimeNs, ctimeNs }: BigIntStats = statSync(file, { bigint: true });
     return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
   } catch (error) {
-    return codeOf(error) === 'ENOENT' ? MISSING : `unreadable ${codeOf(error)}`;
+    return isMissing(file, error) ? MISSING : `unreadable ${codeOf(error)}`;
   }
+}
+
+/** Whether nobody has put anything there: a link that leads nowhere was put there by somebody. */
+function isMissing(file: string, error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' && lstatSync(file, { throwIfNoEntry: false }) === undefined;
 }
 
 /** What a file says; nothing, where there is none. */
 export function readKills(file: string): Found {
   try {
-    const { size } = statSync(file);
-    if (size > KILL_BYTES_MAX) return unreadable(file, `it is larger than ${KILL_BYTES_MAX} bytes`);
+    const found = statSync(file);
+    // A pipe would hold up the whole process until somebody writes to it.
+    if (!found.isFile()) return unreadable(file, 'it is no plain file');
+    if (found.size > KILL_BYTES_MAX) return unreadable(file, `it is larger than ${KILL_BYTES_MAX} bytes`);
     const loaded = loadKills(file, readFileSync(file, 'utf8'));
     if (loaded.ok) return { kind: 'kills', kills: loaded.kills };
     const [fault] = loaded.faults;
     return { kind: 'unreadable', why: fault === undefined ? `${file} is invalid` : formatFault(fault) };
   } catch (error) {
-    return codeOf(error) === 'ENOENT' ? NOTHING : unreadable(file, codeOf(error));
+    return isMissing(file, error) ? NOTHING : unreadable(file, codeOf(error));
   }
 }
 
