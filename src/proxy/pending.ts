@@ -1,7 +1,8 @@
 /**
  * Messages whose answer may come on another connection than they went out on: server-to-client requests (the
  * client POSTs its response), and calls whose stream ended before their answer (the client resumes with a GET).
- * Bounded by count, of what is kept and of what is remembered.
+ * Bounded by count, of what is kept and of what is remembered, and what is kept by time too: a client that never comes
+ * back must not keep its call without an outcome.
  */
 import type { Direction, Forward, Origin, Outcome } from './gate.ts';
 import type { Id } from './message/message.ts';
@@ -35,6 +36,8 @@ export interface Pending {
   endSession(server: string, sessionId: string): void;
   /** Settles what it is asked for, with an outcome of the caller's choice. @returns what that was */
   end(isMeant: (origin: Origin) => boolean, outcome: Outcome): readonly Held[];
+  /** Settles as `unknown` what has been kept for as long as anything is. */
+  expire(): void;
   /** Settles everything as `unknown`. */
   close(): void;
 }
@@ -49,10 +52,19 @@ interface Entry extends Held {
   readonly ruling: Forward;
   /** Whether an answer could as well belong to a request before it, since no session tells the two apart. */
   readonly ambiguous: boolean;
+  readonly heldMs: number;
 }
 
-/** @param entriesMax when there are more, the oldest makes room and settles as `unknown` */
-export function createPending(entriesMax: number): Pending {
+export interface PendingOptions {
+  /** When there are more, the oldest makes room and settles as `unknown`. */
+  readonly entriesMax: number;
+  /** How long one is kept. */
+  readonly keepMs: number;
+  /** On a clock that never goes back. */
+  readonly nowMs: () => number;
+}
+
+export function createPending({ entriesMax, keepMs, nowMs }: PendingOptions): Pending {
   const entries = new Map<string, Entry>();
   const cancelled = new Set<string>();
 
@@ -72,7 +84,7 @@ export function createPending(entriesMax: number): Pending {
       }
       const ambiguous = key.sessionId === undefined && entries.has(name);
       drop(name, 'unknown');
-      entries.set(name, { key, origin, ruling, ambiguous });
+      entries.set(name, { key, origin, ruling, ambiguous, heldMs: nowMs() });
       const [oldest] = entries.keys();
       if (entries.size > entriesMax && oldest !== undefined) drop(oldest, 'unknown');
     },
@@ -103,6 +115,14 @@ export function createPending(entriesMax: number): Pending {
       const meant = [...entries].filter(([, { origin }]) => isMeant(origin));
       for (const [name] of meant) end(name, outcome);
       return meant.map(([, held]) => held);
+    },
+    expire() {
+      const before = nowMs() - keepMs;
+      for (const [name, { heldMs }] of entries) {
+        // They stand in the order in which they came.
+        if (heldMs > before) return;
+        drop(name, 'unknown');
+      }
     },
     close() {
       for (const name of entries.keys()) drop(name, 'unknown');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Forward, Origin, Outcome } from '../../src/proxy/gate.ts';
 import { HTTP_LIMITS, httpLimits } from '../../src/proxy/http/limits.ts';
-import { createPending, type PendingKey } from '../../src/proxy/pending.ts';
+import { createPending, type Pending, type PendingKey } from '../../src/proxy/pending.ts';
 
 function ruling(): Forward & { outcomes: Outcome[] } {
   const outcomes: Outcome[] = [];
@@ -33,9 +33,31 @@ function key(id: number | string, over: Partial<PendingKey> = {}): PendingKey {
   };
 }
 
+/** @param keepMs how long one is kept, on a clock that the test sets */
+function create(entriesMax: number, keepMs = 1000, clock = { ms: 0 }): Pending {
+  return createPending({ entriesMax, keepMs, nowMs: () => clock.ms });
+}
+
 describe('pending requests', () => {
+  test('one that nobody comes back for settles as unknown after its time, and no other', () => {
+    const clock = { ms: 0 };
+    const pending = create(10, 1000, clock);
+    const [first, second] = [ruling(), ruling()];
+    pending.hold(key(1), first, ORIGIN);
+    clock.ms = 1;
+    pending.hold(key(2), second, ORIGIN);
+    clock.ms = 999;
+    pending.expire();
+    assert.deepEqual(first.outcomes, []);
+    clock.ms = 1000;
+    pending.expire();
+    assert.deepEqual([first.outcomes, second.outcomes], [[{ status: 'unknown' }], []]);
+    assert.equal(pending.take(key(1)), undefined);
+    assert.equal(pending.take(key(2)), second);
+  });
+
   test('a held request is given out once', () => {
-    const pending = createPending(10);
+    const pending = create(10);
     const held = ruling();
     pending.hold(key(1), held, ORIGIN);
     assert.equal(pending.take(key(1)), held);
@@ -54,14 +76,14 @@ describe('pending requests', () => {
   ];
   for (const [what, other] of others) {
     test(`a request is not found under ${what}`, () => {
-      const pending = createPending(10);
+      const pending = create(10);
       pending.hold(key(1), ruling(), ORIGIN);
       assert.equal(pending.take(other), undefined);
     });
   }
 
   test('one that its client has taken back is not kept: it settles as cancelled, whichever came first', () => {
-    const pending = createPending(2);
+    const pending = create(2);
     const [first, second, third] = [ruling(), ruling(), ruling()];
     pending.hold(key(1), first, ORIGIN);
     pending.cancel(key(1));
@@ -86,7 +108,7 @@ describe('pending requests', () => {
   });
 
   test('one that is forgotten settles as unknown, unless it is gone or another stands there', () => {
-    const pending = createPending(10);
+    const pending = create(10);
     const [first, second, third] = [ruling(), ruling(), ruling()];
     pending.hold(key(1), first, ORIGIN);
     pending.forget(key(1), second);
@@ -101,7 +123,7 @@ describe('pending requests', () => {
   });
 
   test('without a session, two with one id cannot be told apart: an answer settles neither by what it says', () => {
-    const pending = createPending(10);
+    const pending = create(10);
     const [first, second] = [ruling(), ruling()];
     const nowhere = key(1, { sessionId: undefined });
     pending.hold(nowhere, first, ORIGIN);
@@ -115,7 +137,7 @@ describe('pending requests', () => {
   });
 
   test('at the limit all stay, over it the oldest settles as unknown', () => {
-    const pending = createPending(2);
+    const pending = create(2);
     const held = [ruling(), ruling(), ruling()];
     held.slice(0, 2).forEach((one, id) => pending.hold(key(id), one, ORIGIN));
     assert.deepEqual(held[0]!.outcomes, []);
@@ -129,7 +151,7 @@ describe('pending requests', () => {
   });
 
   test('the same id again settles the first as unknown', () => {
-    const pending = createPending(10);
+    const pending = create(10);
     const first = ruling();
     pending.hold(key(1), first, ORIGIN);
     pending.hold(key(1), ruling(), ORIGIN);
@@ -137,7 +159,7 @@ describe('pending requests', () => {
   });
 
   test('the end of a session cancels what waits in it, and nothing else', () => {
-    const pending = createPending(10);
+    const pending = create(10);
     const [mine, other, foreign] = [ruling(), ruling(), ruling()];
     pending.hold(key(1), mine, ORIGIN);
     pending.hold(key(1, { sessionId: 't' }), other, ORIGIN);
@@ -147,7 +169,7 @@ describe('pending requests', () => {
   });
 
   test('closing settles all as unknown', () => {
-    const pending = createPending(10);
+    const pending = create(10);
     const held = [ruling(), ruling()];
     held.forEach((one, id) => pending.hold(key(id), one, ORIGIN));
     pending.close();

@@ -81,7 +81,12 @@ export interface HttpDoor {
 export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   const { gate, diagnostics, listen, settings } = options;
   const limits = httpLimits(options.limits);
-  const pending = createPending(limits.pendingMax);
+  const pending = createPending({
+    entriesMax: limits.pendingMax,
+    keepMs: limits.pendingMs,
+    nowMs: () => performance.now(),
+  });
+  const expiry = setInterval(() => pending.expire(), EXPIRY_INTERVAL_MS).unref();
   const { bridge = createBridge({ diagnostics }) } = options;
   const upstreams = byKind(withTokens(createUpstreamClient(limits)), bridge);
   const sessions = createSessions(limits.sessionsMax);
@@ -108,6 +113,7 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     unkill?.();
     server.closeAllConnections();
     await stopped;
+    clearInterval(expiry);
     pending.close();
     await upstreams.close();
     throttle.flush();
@@ -126,6 +132,9 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
     close: (deadlineMs) => (closed ??= shut(deadlineMs)),
   };
 }
+
+/** How often what nobody has come back for is looked for. */
+const EXPIRY_INTERVAL_MS = 60_000;
 
 /** @returns what `make` makes of the value that `read` gives, made anew when that is another one */
 function remembered<From extends object, To>(read: () => From, make: (from: From) => To): () => To {

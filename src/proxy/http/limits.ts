@@ -18,6 +18,8 @@ export const HTTP_LIMITS = {
   callerExchangesMax: { default: 512, maximum: 100_000 },
   /** Messages whose answer may come on another connection (pending.ts). */
   pendingMax: { default: 10_000, maximum: 1_000_000 },
+  /** How long such a message is kept. */
+  pendingMs: { default: 3_600_000, maximum: 86_400_000 },
   /** Sessions whose owner is remembered (sessions.ts). */
   sessionsMax: { default: 10_000, maximum: 1_000_000 },
   /** Bytes of one message from an upstream: a JSON body or one event of a stream. */
@@ -47,6 +49,7 @@ export function httpLimits(given: Partial<HttpLimits> = {}): HttpLimits {
         ? Math.min(HTTP_LIMITS.callerExchangesMax.default, quarter)
         : limit('callerExchangesMax'),
     pendingMax: limit('pendingMax'),
+    pendingMs: limit('pendingMs'),
     sessionsMax: limit('sessionsMax'),
     answerBytesMax: limit('answerBytesMax'),
   };
