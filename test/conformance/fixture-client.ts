@@ -1,7 +1,17 @@
 /** A client that does what each client scenario of the official suite wants to see; the SDK's own, in both eras. */
-import { Client, StreamableHTTPClientTransport, type ClientOptions } from '@modelcontextprotocol/client';
+import { Client, type ClientOptions, type Transport } from '@modelcontextprotocol/client';
 
-type Scenario = (url: string) => Promise<void>;
+/** A way to the suite's server. */
+export interface Route {
+  open(): Transport;
+  /**
+   * The same, for servers of the suite that answer neither initialize nor server/discover: the client's own half
+   * answers server/discover in their place.
+   */
+  openDiscovered(answer: (id: unknown) => object): Transport;
+}
+
+type Scenario = (route: Route) => Promise<void>;
 
 const SELF = { name: 'conformance-client', version: '1.0.0' } as const;
 const MODERN = '2026-07-28';
@@ -16,22 +26,19 @@ interface Connection {
   readonly prepare?: (client: Client) => void;
 }
 
-async function connected(url: string, connection: Connection, use: (client: Client) => Promise<unknown>) {
+async function connected(route: Route, connection: Connection, use: (client: Client) => Promise<unknown>) {
   const client = new Client(SELF, connection.options ?? OF_RUN);
   connection.prepare?.(client);
-  const own = connection.discoverLocally === true ? { fetch: fetchWithDiscovery } : {};
-  await client.connect(new StreamableHTTPClientTransport(new URL(url), own));
+  const transport = connection.discoverLocally === true ? route.openDiscovered(discovered) : route.open();
+  await client.connect(transport);
   await use(client);
   await client.close();
 }
 
-const fetchWithDiscovery: typeof fetch = async (input, init) => {
-  const body: unknown = typeof init?.body === 'string' ? JSON.parse(init.body) : undefined;
-  const { method, id } = (body ?? {}) as { readonly method?: string; readonly id?: unknown };
-  if (method !== 'server/discover') return fetch(input, init);
+const discovered = (id: unknown): object => {
   const capabilities = { tools: { listChanged: true }, resources: {}, prompts: {} };
   const _meta = { 'io.modelcontextprotocol/serverInfo': SELF };
-  return Response.json({ jsonrpc: '2.0', id, result: { supportedVersions: [MODERN], capabilities, _meta } });
+  return { jsonrpc: '2.0', id, result: { supportedVersions: [MODERN], capabilities, _meta } };
 };
 
 const call = (client: Client, name: string, args: Record<string, unknown> = {}) =>
@@ -49,21 +56,21 @@ interface Context {
 }
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  initialize: (url) => connected(url, {}, (client) => client.listTools()),
-  tools_call: (url) =>
-    connected(url, {}, async (client) => {
+  initialize: (route) => connected(route, {}, (client) => client.listTools()),
+  tools_call: (route) =>
+    connected(route, {}, async (client) => {
       await client.listTools();
       await call(client, 'add_numbers', { a: 5, b: 3 });
     }),
-  'request-metadata': (url) =>
+  'request-metadata': (route) =>
     connected(
-      url,
+      route,
       { options: { ...AUTO, capabilities: { roots: {}, sampling: {}, elicitation: {} } } },
       async () => {},
     ),
-  'elicitation-sep1034-client-defaults': (url) =>
+  'elicitation-sep1034-client-defaults': (route) =>
     connected(
-      url,
+      route,
       {
         options: { capabilities: { elicitation: { form: { applyDefaults: true } } } },
         prepare: (client) =>
@@ -74,14 +81,14 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
         await call(client, 'test_client_elicitation_defaults');
       },
     ),
-  'sse-retry': (url) =>
-    connected(url, { options: { capabilities: {} } }, async (client) => {
+  'sse-retry': (route) =>
+    connected(route, { options: { capabilities: {} } }, async (client) => {
       await client.listTools();
       await call(client, 'test_reconnection');
     }),
-  'sep-2322-client-request-state': (url) =>
+  'sep-2322-client-request-state': (route) =>
     connected(
-      url,
+      route,
       {
         options: { ...AUTO, capabilities: { elicitation: {} } },
         discoverLocally: true,
@@ -96,8 +103,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
         await tryCall(client, 'test_mrtr_no_result_type');
       },
     ),
-  'http-standard-headers': (url) =>
-    connected(url, { options: AUTO, discoverLocally: true }, async (client) => {
+  'http-standard-headers': (route) =>
+    connected(route, { options: AUTO, discoverLocally: true }, async (client) => {
       const { tools } = await client.listTools();
       for (const { name } of tools.slice(0, 1)) await call(client, name);
       const { resources } = await client.listResources();
@@ -105,21 +112,21 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       const { prompts } = await client.listPrompts();
       for (const { name } of prompts.slice(0, 1)) await client.getPrompt({ name, arguments: {} });
     }),
-  'http-custom-headers': (url) =>
-    connected(url, { options: AUTO, discoverLocally: true }, async (client) => {
+  'http-custom-headers': (route) =>
+    connected(route, { options: AUTO, discoverLocally: true }, async (client) => {
       await client.listTools();
       const { toolCalls } = JSON.parse(process.env['MCP_CONFORMANCE_CONTEXT'] ?? '{}') as Context;
       for (const { name, arguments: args } of toolCalls ?? []) await call(client, name, args);
     }),
-  'http-invalid-tool-headers': (url) =>
-    connected(url, { options: AUTO, discoverLocally: true }, async (client) => {
+  'http-invalid-tool-headers': (route) =>
+    connected(route, { options: AUTO, discoverLocally: true }, async (client) => {
       const { tools } = await client.listTools();
       for (const { name } of tools) await tryCall(client, name, { region: 'us-west1' });
     }),
-  'json-schema-ref-no-deref': (url) =>
-    connected(url, { options: { capabilities: {} } }, (client) => client.listTools()),
-  'json-schema-2020-12-preservation': (url) =>
-    connected(url, {}, async (client) => {
+  'json-schema-ref-no-deref': (route) =>
+    connected(route, { options: { capabilities: {} } }, (client) => client.listTools()),
+  'json-schema-2020-12-preservation': (route) =>
+    connected(route, {}, async (client) => {
       const { tools } = await client.listTools();
       const schema = tools.find(({ name }) => name === 'json_schema_2020_12_tool')?.inputSchema;
       await call(client, 'json_schema_echo', { schema });
@@ -127,9 +134,9 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
 };
 
 /** Plays the scenario that the suite has named in MCP_CONFORMANCE_SCENARIO. */
-export async function playScenario(url: string): Promise<void> {
+export async function playScenario(route: Route): Promise<void> {
   const name = process.env['MCP_CONFORMANCE_SCENARIO'] ?? '';
   const scenario = SCENARIOS[name];
   if (scenario === undefined) throw new Error(`no such scenario: ${name}`);
-  await scenario(url);
+  await scenario(route);
 }

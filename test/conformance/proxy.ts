@@ -2,10 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startCli } from '../support/cli.ts';
+import { CLI, plainEnvironment, startCli } from '../support/cli.ts';
 
 const HEAD =
   'apiVersion: mcp-verdict/v1\nkind: Policy\nmetadata: {name: conformance, version: "1"}\nrules:\n';
+
+const STDIO_POLICY = `${HEAD}  - {id: tools, effect: allow, tools: ["*/*"]}\n  - {id: methods, effect: allow, methods: ["*"]}\n`;
 
 /** Policies under which a conforming server must stay one. */
 export const POLICIES = {
@@ -56,4 +58,18 @@ function serverOf(upstream: ConformanceUpstream): object {
   if (typeof upstream === 'string') return { url: upstream };
   const [command, ...args] = upstream.command;
   return { command, args };
+}
+
+/** `wrap` in front of that server, which whoever starts it speaks to over stdio. */
+export function wrapCommand(upstream: string) {
+  const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-conformance-'));
+  const policy = join(directory, 'policy.yaml');
+  writeFileSync(policy, STDIO_POLICY);
+  const own = ['--keys-directory', join(directory, 'keys'), '--spool', join(directory, 'spool')];
+  return {
+    command: process.execPath,
+    args: [CLI, 'wrap', '--policy', policy, ...own, upstream],
+    env: plainEnvironment() as Record<string, string>,
+    remove: () => rmSync(directory, { recursive: true, force: true }),
+  };
 }

@@ -16,7 +16,7 @@ export const REMOTE_LIMITS = {
   /** Time for the server to accept a notification or a response: what comes after it waits meanwhile. */
   acceptTimeoutMs: { default: 30_000, maximum: 600_000 },
   /** How long the answer to a cancelled request may still come. */
-  cancelGraceMs: { default: 10_000, maximum: 600_000 },
+  cancelGraceMs: { default: 5_000, maximum: 600_000 },
   /** How long a stream may go on after the answer that it was opened for. */
   afterAnswerMs: { default: 5_000, maximum: 600_000 },
   /** Times in a row that a broken stream is asked for again and brings nothing new, before its request is given up. */

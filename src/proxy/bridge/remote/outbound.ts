@@ -63,12 +63,13 @@ export class Outbound {
     return true;
   }
 
-  /** Nothing more will be written. Answers are still waited for, but none that only the client would end. */
+  /** Nothing more will be written. Answers are still waited for, but none that may never come. */
   end(): void {
     if (this.#state !== 'open') return;
     this.#state = 'ended';
     for (const serving of this.#serving) {
-      if (serving.message.method === 'subscriptions/listen') this.#takeBack(serving);
+      const endless = serving.cancelled || serving.message.method === 'subscriptions/listen';
+      if (endless) this.#takeBack(serving);
       else if (serving.state !== 'open') serving.controller.abort();
     }
     this.#settle();

@@ -105,6 +105,20 @@ test('a stream of the server’s own, and a subscription, end with stdin: nobody
   assert.deepEqual(s.clock.waiting, []);
 });
 
+test('what the client has taken back is not waited for', async (t) => {
+  const { held, script } = holding('tools/call');
+  const s = await remoteScene(t, script);
+  await s.initialize();
+  s.client.send(call(1, 'x'));
+  await held;
+  s.client.send({ method: 'notifications/cancelled', params: { requestId: 1 } });
+  await s.posted('notifications/cancelled');
+  s.client.stdin.end();
+  assert.deepEqual(await s.ended, { code: 0 });
+  assert.ok(s.gate.settled.includes('1 cancelled'));
+  await assertAlone(s);
+});
+
 test('a stream that goes on after its answer is not waited for', async (t) => {
   const s = await remoteScene(t, ({ id }, response) => {
     stream(response)({ id, result: {} });
