@@ -19,7 +19,7 @@ import type { MemoryReading } from '../support/soak/memory-probe.ts';
 import { PIPE_ACTS, wrapAct } from '../support/soak/pipe-acts.ts';
 import { readSpooled } from '../support/soak/records.ts';
 import { startSoak, type SoakScene } from '../support/soak/scene.ts';
-import { dropKeptConnections, SDK_ACTS } from '../support/soak/sdk-acts.ts';
+import { SDK_ACTS } from '../support/soak/sdk-acts.ts';
 import { slopeOf } from '../support/soak/slope.ts';
 
 const MINUTES = Number(process.env['MCP_VERDICT_SOAK_MINUTES'] ?? 30);
@@ -123,7 +123,6 @@ async function soak(t: TestContext, scene: SoakScene): Promise<Look[]> {
 
 /** Nobody asks anything, and what was left has gone. */
 async function settled({ mark, lasting }: SoakScene): Promise<void> {
-  await dropKeptConnections();
   await wait(QUIET_MS);
   await eventually('no process is left but those that last', () =>
     markedProcesses(mark).every((pid) => lasting.includes(pid)),

@@ -1,4 +1,7 @@
 /** What clients of the soak do that are built on the SDKs, as most agents are. */
+import { once } from 'node:events';
+import * as http from 'node:http';
+import { Readable } from 'node:stream';
 import {
   Client as ModernClient,
   StreamableHTTPClientTransport as ModernHttp,
@@ -8,6 +11,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import type { Act } from './acts.ts';
 import type { Fate } from './ledger.ts';
+import { withAgent } from './sessions.ts';
 import { newTrace, type Wire } from './wire.ts';
 
 /** What the method table does not record. */
@@ -20,19 +24,41 @@ interface Body {
   readonly params?: { readonly name?: string };
 }
 
-/** A fetch that gives each request a trace of its own and notes it in the ledger. */
-function tracedFetch(wire: Wire) {
+/**
+ * A fetch that gives each request a trace of its own and notes it in the ledger. Over connections of one act: those of
+ * the platform's `fetch` outlive their clients, and one of them may be used just when the other side ends it.
+ */
+function tracedFetch(wire: Wire, agent: http.Agent) {
   return async (input: string | URL, init: RequestInit = {}): Promise<Response> => {
     const { traceId, header } = newTrace();
-    const { method = 'GET', body } = init;
-    const entry = noteOf(method, body);
-    const noted = entry === undefined ? undefined : wire.ledger.send(traceId, entry.method, entry.fate);
-    const headers = new Headers(init.headers);
-    headers.set('traceparent', header);
-    const response = await fetch(input, { ...init, headers });
-    if (noted !== undefined) noted.answered = true;
-    return response;
+    const { method = 'GET', body, signal } = init;
+    const note = noteOf(method, body);
+    const entry = note === undefined ? undefined : wire.ledger.send(traceId, note.method, note.fate);
+    const headers = { ...Object.fromEntries(new Headers(init.headers)), traceparent: header };
+    const request = http.request(input, { method, headers, agent, ...(signal && { signal }) });
+    // Of an answer that is given up while it comes in.
+    request.on('error', () => {});
+    request.end(body);
+    const [incoming] = (await once(request, 'response')) as [http.IncomingMessage];
+    if (entry !== undefined) entry.answered = true;
+    incoming.on('error', () => {});
+    return new Response(bodyOf(incoming), {
+      status: incoming.statusCode ?? 0,
+      headers: Object.entries(incoming.headers).map(([name, value]): [string, string] => [
+        name,
+        String(value),
+      ]),
+    });
   };
+}
+
+function bodyOf(incoming: http.IncomingMessage): ReadableStream | null {
+  if (incoming.statusCode === 202 || incoming.statusCode === 204) {
+    incoming.resume();
+    return null;
+  }
+  // The types of the platform's two streams differ; the streams do not.
+  return Readable.toWeb(incoming) as ReadableStream;
 }
 
 /** Undefined for a response, which is on record as the outcome of what it answers. */
@@ -60,11 +86,11 @@ async function callAll(client: Caller, wire: Wire): Promise<void> {
   if (isError !== true) throw new Error('a denied call was made');
 }
 
-async function session(wire: Wire): Promise<void> {
+async function session(wire: Wire, agent: http.Agent): Promise<void> {
   const client = new Client({ name: 'soak', version: '1.32' }, { capabilities: { elicitation: {} } });
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: 'accept' as const, content: {} }));
   const transport = new StreamableHTTPClientTransport(wire.url, {
-    fetch: tracedFetch(wire),
+    fetch: tracedFetch(wire, agent),
     requestInit: { headers: { authorization: `Bearer ${wire.keys.all}` } },
   });
   try {
@@ -82,13 +108,13 @@ async function session(wire: Wire): Promise<void> {
   }
 }
 
-async function modern(wire: Wire): Promise<void> {
+async function modern(wire: Wire, agent: http.Agent): Promise<void> {
   const client = new ModernClient(
     { name: 'soak', version: '2.4' },
     { versionNegotiation: { mode: { pin: '2026-07-28' } } },
   );
   const transport = new ModernHttp(wire.url, {
-    fetch: tracedFetch(wire),
+    fetch: tracedFetch(wire, agent),
     requestInit: { headers: { authorization: `Bearer ${wire.keys.all}` } },
   });
   try {
@@ -115,24 +141,6 @@ async function cancel(call: (options: { readonly signal: AbortSignal }) => Promi
 }
 
 export const SDK_ACTS: readonly Act[] = [
-  { name: 'a session by SDK 1.32', weight: 1, run: session },
-  { name: 'calls by SDK 2.4', weight: 1, run: modern },
+  { name: 'a session by SDK 1.32', weight: 1, run: (wire) => withAgent((agent) => session(wire, agent)) },
+  { name: 'calls by SDK 2.4', weight: 1, run: (wire) => withAgent((agent) => modern(wire, agent)) },
 ];
-
-/**
- * Ends the connections that `fetch` keeps; there is no other way to reach them, and for a minute nobody would know them
- * from leaked ones.
- */
-export async function dropKeptConnections(): Promise<void> {
-  const kept = Reflect.get(globalThis, Symbol.for('undici.globalDispatcher.1')) as Dispatcher;
-  Reflect.set(
-    globalThis,
-    Symbol.for('undici.globalDispatcher.1'),
-    new (kept.constructor as new () => Dispatcher)(),
-  );
-  await kept.close();
-}
-
-interface Dispatcher {
-  close(): Promise<void>;
-}
