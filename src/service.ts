@@ -12,10 +12,7 @@ import type { Policy } from './policy/policy.ts';
 import { createBridge } from './proxy/bridge/bridge.ts';
 import { createHttpDoor, type DoorSettings, type HttpDoor } from './proxy/http/door.ts';
 import type { StdioUpstream } from './proxy/http/upstream.ts';
-import { readCallers, readTls } from './service/callers.ts';
 import { startCore, type Core, type Watch } from './service/core.ts';
-import { readPinning } from './service/pins.ts';
-import { readPolicy } from './service/policy.ts';
 import type { Farewell } from './service/records.ts';
 import { changesOf, readInForce } from './service/reload/in-force.ts';
 import { startReloading } from './service/reload/reload.ts';
@@ -141,10 +138,7 @@ function startHealth({ admin }: ServeConfig, core: Core): Promise<HealthServer |
 
 /** Reads what `serve` would read, and throws what it would throw, without starting anything. */
 export function checkServe({ config, cwd, diagnostics }: ServeOptions): void {
-  readPolicy(config.policyFiles, cwd, diagnostics);
-  readPinning(config.pins, cwd, diagnostics);
-  readCallers(config, cwd, diagnostics);
+  readInForce(config, { cwd, diagnostics, reading: diagnostics });
   const { exporters = [], spool } = config;
   checkExporters({ exporters, directory: spool.directory, version: packageVersion() });
-  readTls(config.tls);
 }

@@ -20,7 +20,7 @@ export type Seen =
   | { readonly ok: false; readonly error: VerdictError };
 
 /** Bytes of a file that is read again and again. */
-export const WATCHED_BYTES_MAX = 64 * 1024 * 1024;
+export const WATCHED_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Looks at a file. Never throws. */
 export function lookAtFileNow(file: string): Seen {

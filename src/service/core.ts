@@ -16,7 +16,7 @@ import { createGate } from '../proxy/gatekeeper.ts';
 import { createListChanges } from '../proxy/lists/changes.ts';
 import type { Pinning } from '../proxy/pins/pins.ts';
 import type { Diagnostics } from '../telemetry/diagnostics.ts';
-import { createMetrics } from '../telemetry/metrics.ts';
+import { createMetrics, type Metrics } from '../telemetry/metrics.ts';
 import { createTracing } from '../telemetry/tracing.ts';
 import { openKillSwitch } from './kill-switch.ts';
 import { openPins } from './pins.ts';
@@ -56,7 +56,7 @@ export interface Core {
   readonly rulesChanged: () => void;
   /** What is stopped by hand now. */
   kills(): readonly Kill[];
-  /** Records a change of state, without waiting. */
+  /** Records and counts a change of state, without waiting. */
   readonly lifecycle: (state: LifecycleState, facts?: Fields) => void;
   /** Records the stop and delivers what waits, for at most so long. */
   stop(deadlineMs: number): Promise<Farewell>;
@@ -73,7 +73,7 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   const metrics = createMetrics(telemetry);
   const records = await openRecords({ ...options, resource, service, metrics });
   const recorder = watch === undefined ? records : watched(records, watch);
-  const lifecycle = lifecycleOf(recorder, policy);
+  const lifecycle = lifecycleOf(recorder, metrics, policy);
   lifecycle('start', records.facts);
   const killSwitch = openKillSwitch({ file: options.killSwitchFile, lifecycle, diagnostics });
   const pins = openPins(options.pinning, { recorder, diagnostics });
@@ -128,9 +128,10 @@ export async function startCore(options: CoreOptions): Promise<Core> {
   };
 }
 
-function lifecycleOf(recorder: Recorder, policy: () => Policy): Core['lifecycle'] {
+function lifecycleOf(recorder: Recorder, metrics: Metrics, policy: () => Policy): Core['lifecycle'] {
   return (state, facts = {}) => {
     const fields = { 'verdict.lifecycle.state': state, 'verdict.policy.digest': policy().digest, ...facts };
+    metrics.lifecycle(state);
     recorder.emit({
       name: 'verdict.lifecycle',
       severity: LIFECYCLE_SEVERITY[state] ?? SEVERITY.info,

@@ -9,7 +9,7 @@ import type { Resource } from '@opentelemetry/resources';
 import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics';
 import { cutText } from '../event/text.ts';
 import { SCOPE_NAME } from '../event/vocabulary.ts';
-import type { Effect, Reason } from '../event/vocabulary.ts';
+import type { Effect, LifecycleState, Reason } from '../event/vocabulary.ts';
 import { beforeDeadline } from './deadline.ts';
 import { LOSS_REASONS } from './delivery.ts';
 import type { Delivery } from './delivery.ts';
@@ -48,6 +48,8 @@ export interface Metrics {
     readonly server?: string | undefined;
     readonly reason: Reason;
   }): void;
+  /** A change of state that is recorded as one: a reload, one that failed, a kill. */
+  lifecycle(state: LifecycleState): void;
   /** Time that policy took to decide. */
   evaluation(seconds: number): void;
   /** From a request's arrival to the end of its answer. */
@@ -91,6 +93,10 @@ export function createMetrics(options: MetricsOptions): Metrics {
     unit: '{decision}',
     description: 'Decisions made.',
   });
+  const states = meter.createCounter('verdict.lifecycle', {
+    unit: '{change}',
+    description: 'Changes of state.',
+  });
   const evaluation = duration(meter, 'verdict.policy.evaluation.duration', EVALUATION_BUCKETS_S);
   const server = duration(meter, 'mcp.server.operation.duration', OPERATION_BUCKETS_S);
   const client = duration(meter, 'mcp.client.operation.duration', OPERATION_BUCKETS_S);
@@ -116,6 +122,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
         }),
       );
     },
+    lifecycle: (state) => states.add(1, { 'verdict.lifecycle.state': state }),
     evaluation: (seconds) => evaluation.record(seconds),
     serverOperation: (seconds, operation) => server.record(seconds, operationLabels(operation)),
     clientOperation: (seconds, operation) => client.record(seconds, operationLabels(operation)),
@@ -134,6 +141,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
 /** Where nobody is shown them: the labels of one call would cost more than all the rest of its metrics. */
 const UNSEEN: Metrics = {
   decision() {},
+  lifecycle() {},
   evaluation() {},
   serverOperation() {},
   clientOperation() {},

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { runCommand } from '../../src/cli/commands.ts';
+import { KILL_FOR_MS_MAX } from '../../src/cli/kill.ts';
 import type { Io } from '../../src/cli/verb.ts';
 import { loadKills } from '../../src/policy/kills.ts';
 
@@ -114,6 +115,13 @@ describe('kill', () => {
     );
     await kill('--server', 'b');
     assert.doesNotMatch(fs.readFileSync(file, 'utf8'), /"u"/, 'what is over goes with the next change');
+  });
+
+  test('lasts for 400 days, and no longer', async () => {
+    const { kill, kills } = scene();
+    assert.equal((await kill('--all', '--for', '400d')).code, 0);
+    const [{ since = '', until = '' } = {}] = kills();
+    assert.equal(Date.parse(until) - Date.parse(since), KILL_FOR_MS_MAX);
   });
 
   test('uses another file where one is named', async () => {

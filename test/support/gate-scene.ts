@@ -53,6 +53,7 @@ export const origin: Origin = {
 
 const silentMetrics: Metrics = {
   decision() {},
+  lifecycle() {},
   evaluation() {},
   serverOperation() {},
   clientOperation() {},

@@ -24,6 +24,9 @@ test('decisions, durations and deliveries arrive with their labels', async (t) =
   metrics.decision({ effect: 'allow', server: 'files', reason: 'rule' });
   metrics.decision({ effect: 'allow', server: 'files', reason: 'rule' });
   metrics.decision({ effect: 'deny', reason: 'parse' });
+  metrics.lifecycle('reload');
+  metrics.lifecycle('reload');
+  metrics.lifecycle('killed');
   metrics.evaluation(0.000_003);
   metrics.serverOperation(0.2, {
     method: 'tools/call',
@@ -51,6 +54,13 @@ test('decisions, durations and deliveries arrive with their labels', async (t) =
         2,
       ],
       [{ 'verdict.decision.effect': 'deny', 'verdict.decision.reason': 'parse' }, 1],
+    ],
+  );
+  assert.deepEqual(
+    points('verdict.lifecycle').map(({ attributes, value }) => [attributes, value]),
+    [
+      [{ 'verdict.lifecycle.state': 'reload' }, 2],
+      [{ 'verdict.lifecycle.state': 'killed' }, 1],
     ],
   );
   const [evaluation] = points('verdict.policy.evaluation.duration');
