@@ -29,9 +29,8 @@ export function decisionFields(message: Governable, origin: Origin, decided: Dec
   };
 }
 
-/** Of the message itself, or of the request whose answer it stands in. */
+/** Of what has an outcome, and of nothing else: whoever reads records takes a decision with an id for an open call. */
 export function requestIdOf(message: Governable): string | undefined {
-  if (message.kind === 'input') return message.within?.id?.text;
   return message.kind === 'request' ? message.id.text : undefined;
 }
 

@@ -28,7 +28,9 @@ export async function admitResponse(gate: Gate, response: ReadResponse, origin: 
   const found = inputsOfAnswer(shown.bytes);
   if (!found.ok) return found;
   const within = { ...(asked ?? UNKNOWN), id };
-  const refused = await firstRefused(gate, found.inputs, { within, origin });
+  // On a connection that agrees on none, each request says which revision it is of.
+  const protocolVersion = asked?.protocolVersion ?? origin.protocolVersion;
+  const refused = await firstRefused(gate, found.inputs, { within, origin: { ...origin, protocolVersion } });
   if (refused === undefined) return shown;
   const { body } = refused.answer;
   return body === undefined ? WORDLESS : { ok: true, bytes: body };

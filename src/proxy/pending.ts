@@ -42,6 +42,11 @@ export interface Pending {
   close(): void;
 }
 
+/** What became of a request that its client has taken back: an error says no more than that, a result that it was done. */
+export function takenBack(outcome: Outcome): Outcome {
+  return outcome.status === 'rpc_error' ? { ...outcome, status: 'cancelled' } : outcome;
+}
+
 /** A request that waits. */
 export interface Held {
   readonly key: PendingKey;

@@ -6,11 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { newApiKey } from '../../src/identity/api-keys.ts';
 import { CLI, ROOT, plainEnvironment, startCli, startCommand, type Running } from '../support/cli.ts';
 import { freePort } from '../support/free-port.ts';
-import { POLICY } from './policy.ts';
+import { policyFor } from './policy.ts';
 import type { Endpoint } from './script.ts';
 
 const PACKAGES = join(ROOT, 'node_modules/@modelcontextprotocol');
-const FIXTURE = fileURLToPath(new URL('../conformance/fixture-server.ts', import.meta.url));
+const fixture = (name: string): string =>
+  fileURLToPath(new URL(`../conformance/${name}.ts`, import.meta.url));
 
 export type ServerName = 'everything' | 'fixture' | 'files' | 'memory';
 type Kind = 'http' | 'stdio';
@@ -28,12 +29,15 @@ export interface Route {
 /** Which doors there are before a server that speaks this. */
 const DOORS: Readonly<Record<Kind, readonly Pick<Route, 'client' | 'door'>[]>> = {
   http: [{ client: 'http', door: 'serve' }],
-  stdio: [{ client: 'stdio', door: 'wrap' }],
+  stdio: [
+    { client: 'stdio', door: 'wrap' },
+    { client: 'http', door: 'serve' },
+  ],
 };
 
 const SERVERS: Readonly<Record<ServerName, readonly Kind[]>> = {
   everything: ['http', 'stdio'],
-  fixture: ['http'],
+  fixture: ['http', 'stdio'],
   files: ['stdio'],
   memory: ['stdio'],
 };
@@ -65,6 +69,8 @@ export interface Doors {
   readonly files: string;
   /** @param agent one of those that the doors were started for */
   endpoint(route: Route, agent: string): Endpoint;
+  /** Whether the fixture has said something, where it speaks HTTP. */
+  fixtureHas(words: string): boolean;
   /** What has been recorded, once all is stopped. */
   records(): Promise<Body[]>;
   /** Proves the records. @returns what `records verify` says, and its exit code */
@@ -75,13 +81,16 @@ export interface Doors {
   close(): Promise<void>;
 }
 
-/** @param agents who will come; over HTTP each has a key of its own */
-export async function startDoors(agents: readonly string[]): Promise<Doors> {
+/**
+ * @param agents who will come; over HTTP each has a key of its own
+ * @param guarded those of them that are refused something, see policy.ts
+ */
+export async function startDoors(agents: readonly string[], guarded: readonly string[] = []): Promise<Doors> {
   const directory = realpathSync(mkdtempSync(join(tmpdir(), 'mcp-verdict-clients-')));
   const files = join(directory, 'files');
   mkdirSync(files);
   writeFileSync(join(files, 'note.txt'), 'A note.\n');
-  writeFileSync(join(directory, 'policy.yaml'), POLICY);
+  writeFileSync(join(directory, 'policy.yaml'), policyFor(guarded));
   const keys = new Map(
     agents.map((agent) => [agent, newApiKey({ user: 'ada', agent: { id: agent, name: agent } })] as const),
   );
@@ -90,37 +99,37 @@ export async function startDoors(agents: readonly string[]): Promise<Doors> {
     join(directory, 'keys.yaml'),
     JSON.stringify({ apiVersion: 'mcp-verdict/v1', kind: 'ApiKeys', keys: entries }),
   );
-  const [everything, fixture] = await Promise.all([startEverything(), startFixture()]);
-  const urls: Partial<Record<ServerName, string>> = { everything: everything.url, fixture: fixture.url };
-  const proxy = await startServe(directory, urls);
-  const commandOf = (server: ServerName): readonly string[] => {
-    if (server === 'everything') return [join(PACKAGES, 'server-everything/dist/index.js'), 'stdio'];
-    if (server === 'files') return [join(PACKAGES, 'server-filesystem/dist/index.js'), files];
-    return [join(PACKAGES, 'server-memory/dist/index.js')];
-  };
+  const running = await Promise.all([startEverything(), startFixture()]);
+  const urls: Readonly<Record<string, string>> = { everything: running[0].url, fixture: running[1].url };
+  const stdio = commandsFor(files);
+  const memory = (name: string) => ({ MEMORY_FILE_PATH: join(directory, `${name}.jsonl`) });
+  const proxy = await startServe(directory, {
+    ...mapped(urls, 'http', (url) => ({ url })),
+    ...mapped(stdio, 'stdio', (args) => ({ command: process.execPath, args, env: memory('serve') })),
+  });
   return {
     files,
     endpoint(route, agent) {
       const { server, client, door } = route;
+      if (client === 'http' && door === 'direct')
+        return { kind: 'http', url: urls[server] ?? '', headers: {} };
       if (client === 'http') {
-        const direct = urls[server] ?? '';
-        const { origin } = new URL(proxy.url);
+        const url = new URL(`/${serverKey(route)}/mcp`, proxy.url).href;
         const key = keys.get(agent)?.key ?? '';
-        return door === 'direct'
-          ? { kind: 'http', url: direct, headers: {} }
-          : {
-              kind: 'http',
-              url: `${origin}/${serverKey(route)}/mcp`,
-              headers: { authorization: `Bearer ${key}` },
-            };
+        return { kind: 'http', url, headers: { authorization: `Bearer ${key}` } };
       }
-      const memory = join(directory, `${agent.replace(/\W+/g, '-')}.jsonl`);
-      const env = { ...(plainEnvironment() as Record<string, string>), MEMORY_FILE_PATH: memory };
-      const command = [process.execPath, ...commandOf(server)];
+      const command = [process.execPath, ...stdio[server]];
       const wrapped = door === 'direct' ? command : wrap(directory, serverKey(route), agent, command);
       const [program = '', ...args] = wrapped;
-      return { kind: 'stdio', command: program, args, env };
+      const own = memory(agent.replace(/\W+/g, '-') + door);
+      return {
+        kind: 'stdio',
+        command: program,
+        args,
+        env: { ...(plainEnvironment() as Record<string, string>), ...own },
+      };
     },
+    fixtureHas: (words) => running[1].running.stdout().includes(words),
     async records() {
       const read = startCli(['records', 'tail', '--spool', join(directory, 'spool'), '--format', 'json']);
       const { code } = await read.ended;
@@ -138,10 +147,32 @@ export async function startDoors(agents: readonly string[]): Promise<Doors> {
     },
     stop: async () => void (await proxy.running.stop()),
     async close() {
-      await Promise.all([proxy, everything, fixture].map(({ running }) => running.stop('SIGKILL')));
+      await Promise.all([proxy, ...running].map((each) => each.running.stop('SIGKILL')));
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Arguments of Node for each server that speaks stdio. */
+function commandsFor(directory: string): Readonly<Record<ServerName, readonly string[]>> {
+  const packaged = (name: string): string => join(PACKAGES, `server-${name}/dist/index.js`);
+  return {
+    everything: [packaged('everything'), 'stdio'],
+    fixture: [fixture('fixture-stdio')],
+    files: [packaged('filesystem'), directory],
+    memory: [packaged('memory')],
+  };
+}
+
+/** The same servers under the names that they have in the policy and in records. */
+function mapped<Value>(
+  servers: Readonly<Record<string, Value>>,
+  upstream: Kind,
+  configure: (value: Value) => object,
+): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(servers).map(([name, value]) => [`${name}-${upstream}`, configure(value)]),
+  );
 }
 
 interface Serving {
@@ -161,20 +192,21 @@ async function startEverything(): Promise<Serving> {
 }
 
 async function startFixture(): Promise<Serving> {
-  const running = startCommand(process.execPath, [FIXTURE]);
+  const running = startCommand(process.execPath, [fixture('fixture-server')]);
   const [, url = ''] = await running.waitFor(/fixture at (\S+)/);
   return { running, url };
 }
 
-async function startServe(directory: string, urls: Partial<Record<ServerName, string>>): Promise<Serving> {
-  const servers = Object.entries(urls).map(
-    ([name, url]) => `  ${name}-http: {url: ${JSON.stringify(url)}}\n`,
-  );
-  writeFileSync(
-    join(directory, 'verdict.yaml'),
-    'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {api_keys: keys.yaml}\nkeys: {directory: keys}\n' +
-      `spool: {directory: spool}\nservers:\n${servers.join('')}`,
-  );
+async function startServe(directory: string, servers: Readonly<Record<string, object>>): Promise<Serving> {
+  const config = {
+    listen: '127.0.0.1:0',
+    policy: ['policy.yaml'],
+    identity: { api_keys: 'keys.yaml' },
+    keys: { directory: 'keys' },
+    spool: { directory: 'spool' },
+    servers,
+  };
+  writeFileSync(join(directory, 'verdict.yaml'), JSON.stringify(config));
   const running = startCli(['serve', '--config', join(directory, 'verdict.yaml')]);
   const [, url = ''] = await running.waitFor(/serving \S+ at (\S+)/);
   return { running, url };

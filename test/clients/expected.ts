@@ -47,8 +47,12 @@ function targetOf({ method, params = {} }: Step): string {
   return name ?? uri ?? ref?.name ?? ref?.uri ?? '-';
 }
 
+/** A subscription ends when its client goes: the server may answer it before the client is gone, or not. */
+const ENDED = 'ended';
+
 function outcomeOf({ method }: Step, seen: Seen | undefined): string {
-  if (seen?.cancelled === true || method === 'subscriptions/listen') return 'cancelled';
+  if (method === 'subscriptions/listen') return ENDED;
+  if (seen?.cancelled === true) return 'cancelled';
   if (seen?.error !== undefined) return 'rpc_error';
   const { isError } = (seen?.result ?? {}) as { readonly isError?: boolean };
   return isError === true ? 'tool_error' : 'ok';
@@ -74,7 +78,10 @@ export function recordedLines(records: readonly Body[], agent: string, { player 
       // What was refused before it had a method says why.
       const target = record['mcp.method.name'] === undefined ? record['verdict.decision.message'] : named;
       const became = outcomes.get(record['log.record.uid']) ?? [];
-      const states = became.map((outcome) => String(outcome['verdict.outcome.status'])).join(' and ');
+      const isListen = record['mcp.method.name'] === 'subscriptions/listen';
+      const states = became
+        .map((outcome) => (isListen ? ENDED : String(outcome['verdict.outcome.status'])))
+        .join(' and ');
       const effect = String(record['verdict.decision.effect']);
       return `${String(record['mcp.method.name'])} ${String(target)} -> ${effect}${states === '' ? '' : `, ${states}`}`;
     })

@@ -19,6 +19,9 @@ export function inspector(era: 'legacy' | 'modern', home: string): Player {
     revision: era === 'legacy' ? '2025-11-25' : '2026-07-28',
     legacy: era === 'legacy',
     speaks: ['http', 'stdio'],
+    // A second for each request: one server of each era, through the two doors that translate nothing.
+    goes: ({ server, upstream, client }) =>
+      upstream === client && server === (era === 'legacy' ? 'everything' : 'fixture'),
     single: true,
     async play(endpoint, script) {
       const steps = await inspect(

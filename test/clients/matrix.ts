@@ -10,7 +10,9 @@ import {
   strangeFacts,
   type Played,
 } from './expected.ts';
-import { differences, type Observation, type Player, type Script } from './script.ts';
+import { within } from '../support/within.ts';
+import { differences, type Endpoint, type Observation, type Player, type Script } from './script.ts';
+import { assertUnlisted, notRefused } from './refusals.ts';
 import * as scripts from './scripts.ts';
 
 interface Run {
@@ -21,6 +23,9 @@ interface Run {
 }
 
 const CONCURRENCY = 4;
+
+/** Ways on which a guarded agent comes: to a server of both eras, through the two kinds of door. */
+const GUARDED = ROUTES.filter(({ server, upstream, client }) => server === 'fixture' && upstream === client);
 
 /** Which revision a client and a server agree on. */
 const revisionOf = ({ player, route }: Run): string =>
@@ -42,12 +47,24 @@ function wholeScriptOf(run: Run, unique: string, files: string): Script {
   return upstream === 'http' ? [...scripts.fixtureLegacy, ...scripts.fixtureResumed] : scripts.fixtureLegacy;
 }
 
+/** Far beyond what a run takes on a busy machine: for a client that would wait for ever. */
+const PLAY_TIMEOUT_MS = 120_000;
+
+const playInTime = ({ player, agent }: Run, endpoint: Endpoint, script: Script): Promise<Observation> =>
+  within(agent, player.play(endpoint, script), PLAY_TIMEOUT_MS);
+
 /** Declares the tests for a file. */
 export function testMatrix(players: readonly Player[]): void {
   const runs = players.flatMap((player) =>
     ROUTES.filter(({ server }) => player.legacy || server === 'fixture')
-      .filter(({ client }) => player.speaks.includes(client))
+      .filter((route) => player.speaks.includes(route.client) && player.goes?.(route) !== false)
       .map((route): Run => ({ player, route, agent: `${player.name}: ${nameOf(route)}` })),
+  );
+  const guarded = players.flatMap((player) =>
+    GUARDED.filter(({ client }) => player.single !== true && player.speaks.includes(client))
+      // Over stdio each run is three processes, so there the first and the last client stand for all.
+      .filter(({ client }) => client === 'http' || player === players[0] || player === players.at(-1))
+      .map((route): Run => ({ player, route, agent: `${player.name}, guarded: ${nameOf(route)}` })),
   );
   const played = new Map<Run, Played>();
   const direct = new Map<string, Promise<Observation>>();
@@ -56,7 +73,7 @@ export function testMatrix(players: readonly Player[]): void {
   const play = async (run: Run, route: Route): Promise<Played> => {
     const unique = `${route.door}-${run.agent}`.replace(/\W+/g, '-');
     const script = scriptOf(run, unique, doors.files);
-    const observation = await run.player.play(doors.endpoint(route, run.agent), script);
+    const observation = await playInTime(run, doors.endpoint(route, run.agent), script);
     const named = JSON.stringify(observation).replaceAll(unique, 'UNIQUE');
     const { player } = run;
     return { player, revision: revisionOf(run), script, observation: JSON.parse(named) as Observation };
@@ -71,7 +88,8 @@ export function testMatrix(players: readonly Player[]): void {
   };
 
   before(async () => {
-    doors = await startDoors(runs.map(({ agent }) => agent));
+    const agents = (of: readonly Run[]): string[] => of.map(({ agent }) => agent);
+    doors = await startDoors(agents([...runs, ...guarded]), agents(guarded));
   });
   after(() => doors?.close());
 
@@ -84,6 +102,23 @@ export function testMatrix(players: readonly Player[]): void {
       });
     }
   });
+
+  describe(
+    'what policy denies is told as a denial, and nobody is asked what may not be asked',
+    { concurrency: CONCURRENCY },
+    () => {
+      for (const run of guarded) {
+        test(run.agent, async () => {
+          const script = scripts.refused(revisionOf(run));
+          const observation = await playInTime(run, doors.endpoint(run.route, run.agent), script);
+          played.set(run, { player: run.player, revision: revisionOf(run), script, observation });
+          assertUnlisted(observation);
+          assert.deepEqual(observation.asked, []);
+          assert.ok(!doors.fixtureHas('some_other_tool has run'));
+        });
+      }
+    },
+  );
 
   describe('each message that policy governs is on record once, with who, what and what became of it', () => {
     let records: Body[];
@@ -101,6 +136,13 @@ export function testMatrix(players: readonly Player[]): void {
         for (const [list, count] of Object.entries(asked))
           assert.ok((recorded[list] ?? 0) >= count, `${list} is recorded ${recorded[list]} times`);
         assert.deepEqual(strangeFacts(decisions, run.route, all.revision), []);
+      });
+    }
+
+    for (const run of guarded) {
+      test(`${run.agent}: each denial names its decision`, () => {
+        const { observation } = played.get(run) ?? assert.fail('it has not been played');
+        assert.deepEqual(notRefused(observation, records, run.agent), []);
       });
     }
 

@@ -12,10 +12,13 @@ export function throughMcpRemote(player: Player): Player {
     ...player,
     name: `${player.name} through mcp-remote`,
     speaks: ['http'],
-    // The headers that a client of 2026-07-28 would set are lost on stdio.
-    cannot: ['a tool mirrors an argument in a header'],
+    goes: ({ server }) => server === (player.legacy ? 'everything' : 'fixture'),
+    // The headers that a client of 2026-07-28 would set are lost on stdio, and so is the closing of a stream by which it
+    // takes a call back: what comes instead names the call in no session, where no cancellation can be matched to it.
+    cannot: player.legacy ? [] : ['a tool mirrors an argument in a header', 'a call is taken back'],
     play(endpoint, script) {
-      if (endpoint.kind !== 'http') throw new Error('mcp-remote goes to HTTP only');
+      // Without a proxy there is nothing between a client and a stdio server.
+      if (endpoint.kind !== 'http') return player.play(endpoint, script);
       const headers = Object.entries(endpoint.headers).flatMap(([name, value]) => [
         '--header',
         `${name}:${value}`,

@@ -60,8 +60,22 @@ export function pythonClient(): PythonClient {
   const speaks = ['http', 'stdio'] as const;
   return {
     players: [
-      { name: 'Python SDK legacy', revision: '2025-11-25', legacy: true, speaks, play: play('legacy') },
-      { name: 'Python SDK auto', revision: '2026-07-28', legacy: true, speaks, play: play('auto') },
+      {
+        name: 'Python SDK legacy',
+        revision: '2025-11-25',
+        legacy: true,
+        speaks,
+        goes: ({ server }) => server === 'everything' || server === 'fixture',
+        play: play('legacy'),
+      },
+      {
+        name: 'Python SDK auto',
+        revision: '2026-07-28',
+        legacy: true,
+        speaks,
+        goes: ({ server }) => server !== 'everything',
+        play: play('auto'),
+      },
       { name: 'Python SDK pinned', revision: '2026-07-28', legacy: false, speaks, play: play('2026-07-28') },
     ],
     close: () => void child?.stdin.end(),

@@ -4,6 +4,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
+import type { Route } from './doors.ts';
 
 /** Methods that a step can use; each client has its own function for each. */
 export type Method =
@@ -87,6 +88,8 @@ export interface Player {
   readonly speaks: readonly Endpoint['kind'][];
   /** Titles of steps that it does not do well, with or without us. */
   readonly cannot?: readonly string[];
+  /** Ways that it goes, of those that it can; default: all. */
+  readonly goes?: (route: Route) => boolean;
   /** Whether it plays single requests only, each in a session of its own. */
   readonly single?: true;
   /** Answers all that it is asked, see ANSWERS. Closes what it has opened, whatever happens. */

@@ -1,6 +1,7 @@
 /** What the matrix does with each server. */
 import { join } from 'node:path';
 import type { ServerName } from './doors.ts';
+import { DENIED } from './policy.ts';
 import type { Script, Step } from './script.ts';
 
 const list = (what: 'tools' | 'prompts' | 'resources' | 'resources/templates'): Step => ({
@@ -198,3 +199,39 @@ const SINGLES: Readonly<Record<ServerName, (directory: string) => Script>> = {
 
 /** For clients that make one request and end. */
 export const singles = (server: ServerName, directory: string): Script => SINGLES[server](directory);
+
+const listen: Step = {
+  title: 'changes are listened to',
+  method: 'subscriptions/listen',
+  params: { toolsListChanged: true },
+};
+
+/** What a guarded agent does with the fixture: all of it is denied, or what the server then asks for is. */
+export const refused = (revision: string): Script => [
+  list('tools'),
+  call('a denied tool is called', DENIED.tool),
+  prompt('a denied prompt is got', DENIED.prompt, { arg1: 'a', arg2: 'b' }),
+  read('a denied resource is read', DENIED.uri),
+  {
+    title: 'an argument of a prompt is completed',
+    method: 'completion/complete',
+    params: { ref: { type: 'ref/prompt', name: DENIED.prompt }, argument: { name: 'arg1', value: '' } },
+  },
+  ...(revision === '2026-07-28'
+    ? [
+        listen,
+        call('the server asks a model', 'test_input_required_result_sampling'),
+        call('the server asks the user', 'test_input_required_result_elicitation'),
+        call('the server asks for roots', 'test_input_required_result_list_roots'),
+        prompt('a prompt asks the user', 'test_input_required_result_prompt'),
+      ]
+    : [
+        {
+          title: 'a denied resource is subscribed to',
+          method: 'resources/subscribe',
+          params: { uri: DENIED.uri },
+        } as const,
+        call('the server asks a model', 'test_sampling', { prompt: 'What now?' }),
+        call('the server asks the user', 'test_elicitation', { message: 'Who are you?' }),
+      ]),
+];

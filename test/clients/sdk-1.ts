@@ -51,7 +51,6 @@ async function open(endpoint: Endpoint, ears: Ears): Promise<Session> {
   return {
     arrived: tap(transport),
     server: {
-      version: transport instanceof StreamableHTTPClientTransport ? transport.protocolVersion : undefined,
       info: client.getServerVersion(),
       capabilities: client.getServerCapabilities(),
       instructions: client.getInstructions(),

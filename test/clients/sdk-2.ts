@@ -38,6 +38,7 @@ const inMode = (
   name: `SDK 2.4 ${name}`,
   ...player,
   speaks: ['http', 'stdio'],
+  goes: ({ server }) => server === 'everything' || server === 'fixture',
   play: (endpoint, script) => playWith((ears) => open(endpoint, ears, versionNegotiation), script),
 });
 

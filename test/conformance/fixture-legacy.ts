@@ -83,7 +83,7 @@ export function addTalkativeTools(server: McpServer, closeStream: (ctx: ServerCo
       await ctx.mcpReq.notify({ method: 'notifications/progress', params });
       await pause(STEP_MS);
     }
-    return texts(String(progressToken));
+    return texts('done');
   });
   // No scenario calls it: it ends when it is told to, and not before.
   tool('waits_to_be_cancelled', async (ctx) => {

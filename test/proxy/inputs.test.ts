@@ -49,9 +49,14 @@ describe('an answer that asks', () => {
     const { shown, bytes, drafts } = await admitted(SAMPLING);
     assert.ok(shown.ok && shown.bytes === bytes);
     assert.deepEqual(
-      drafts.map(({ name, fields }) => [name, fields['mcp.method.name'], fields['jsonrpc.request.id']]),
-      [['verdict.decision', 'sampling/createMessage', '7']],
+      drafts.map(({ name, fields }) => [name, fields['mcp.method.name'], fields['mcp.protocol.version']]),
+      [['verdict.decision', 'sampling/createMessage', '2026-07-28']],
     );
+  });
+
+  test('leaves no call open on record: nothing will tell what became of it', async () => {
+    const { drafts } = await admitted(SAMPLING);
+    assert.equal(drafts[0]?.fields['jsonrpc.request.id'], undefined);
   });
 
   test('is kept from the client where one thing is denied: a tool tells it as a result, with the decision', async () => {

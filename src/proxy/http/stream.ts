@@ -12,7 +12,7 @@ import { answerHeaders, ownHeaders } from './headers.ts';
 import { ACKNOWLEDGED, acknowledgedLists, type ListName } from '../lists/changes.ts';
 import { errorCode, statusOf, type UpstreamAnswer } from './upstream.ts';
 import type { Id, NotificationMessage, RequestMessage } from '../message/message.ts';
-import type { PendingKey } from '../pending.ts';
+import { takenBack, type PendingKey } from '../pending.ts';
 import { frameEvent, isAmbiguous } from '../message/sse-frame.ts';
 import { createSseSplitter, type SseEvent } from '../message/sse.ts';
 
@@ -219,7 +219,9 @@ async function judgeResponse(
   const shown = await admitResponse(relay.gate, { ...read, bytes: data, asked: ruling?.asked }, origin);
   if (!shown.ok) return dropResponse(stream, event, { id, ruling }, shown);
   relay.bulletin.learn(origin.server.name, shown.lists);
-  ruling?.settle({ ...outcome, size: data.length, httpStatus });
+  const cancelled = id !== null && relay.pending.takeCancelled(keyOf(stream, 'to_upstream', id));
+  const became = { ...outcome, size: data.length, httpStatus };
+  ruling?.settle(cancelled ? takenBack(became) : became);
   if (shown.bytes === data) return frameEvent(event);
   return frameEvent({ ...event, data: Buffer.from(shown.bytes).toString() });
 }
@@ -293,7 +295,12 @@ function leaveOpen(stream: Stream): boolean {
   return true;
 }
 
-function breakOff({ relay, exchange, httpStatus }: Stream, errorType: string): void {
+function breakOff(stream: Stream, errorType: string): void {
+  const { relay, exchange, httpStatus } = stream;
+  const { message, ruling } = exchange;
+  const taken =
+    message?.kind === 'request' && relay.pending.takeCancelled(keyOf(stream, 'to_upstream', message.id));
+  if (taken) ruling?.settle({ status: 'cancelled', httpStatus });
   fail(relay, exchange, { code: 'upstream_broken', detail: errorType, errorType, httpStatus });
 }
 

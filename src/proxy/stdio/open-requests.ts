@@ -6,6 +6,7 @@ import type { Asked, Forward, Outcome } from '../gate.ts';
 import { type Limit, limitOf } from '../limit.ts';
 import type { ListName } from '../lists/changes.ts';
 import type { Id } from '../message/message.ts';
+import { takenBack } from '../pending.ts';
 
 /** Forwarded requests that may wait for their answer; over it the oldest is given up as `unknown`. */
 export const STDIO_OPEN_MAX: Limit = { default: 10_000, maximum: 1_000_000 };
@@ -79,7 +80,7 @@ export class OpenRequests {
     if (request === undefined) return false;
     this.#byId.delete(idJson);
     if (request.stopped) return false;
-    if (outcome !== undefined) request.forward?.settle(outcome);
+    if (outcome !== undefined) request.forward?.settle(request.cancelled ? takenBack(outcome) : outcome);
     return true;
   }
 

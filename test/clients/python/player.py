@@ -127,10 +127,15 @@ class Run:
         }
 
         async def follow():
-            async with client.listen(**wanted) as subscription:
-                acknowledged.set_result(dump(subscription.honored))
-                async for _ in subscription:
-                    pass
+            try:
+                async with client.listen(**wanted) as subscription:
+                    acknowledged.set_result(dump(subscription.honored))
+                    async for _ in subscription:
+                        pass
+            except MCPError as error:
+                if acknowledged.done():
+                    raise
+                acknowledged.set_exception(error)
 
         self.listening.append(asyncio.create_task(follow()))
         return await acknowledged

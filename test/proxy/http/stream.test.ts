@@ -115,29 +115,39 @@ describe('an event stream', () => {
     assert.partialDeepStrictEqual(gate.settled, [{ status: 'transport_error', errorType: 'no_answer' }]);
   });
 
-  test('that ends without the answer after the client has taken the call back is cancelled', async (t) => {
-    const taken = Promise.withResolvers<void>();
-    const { port, gate } = await scene(t, {
-      async upstream(_, response, { body }) {
-        if (body.includes('notifications/cancelled')) {
-          taken.resolve();
-          response.writeHead(202).end();
-          return;
-        }
-        startEvents(response);
-        await taken.promise;
-        response.end();
-      },
+  for (const [end, how] of [
+    ['ends without the answer', (response: ServerResponse) => response.end()],
+    ['breaks off without it', (response: ServerResponse) => response.destroy()],
+    [
+      'brings an error in place of the answer',
+      (response: ServerResponse) =>
+        response.end('data: {"jsonrpc":"2.0","id":1,"error":{"code":0,"message":"Cancelled"}}\n\n'),
+    ],
+  ] as const) {
+    test(`that ${end} after the client has taken the call back is cancelled`, async (t) => {
+      const taken = Promise.withResolvers<void>();
+      const { port, gate } = await scene(t, {
+        async upstream(_, response, { body }) {
+          if (body.includes('notifications/cancelled')) {
+            taken.resolve();
+            response.writeHead(202).end();
+            return;
+          }
+          startEvents(response);
+          await taken.promise;
+          how(response);
+        },
+      });
+      const headers = ['Mcp-Session-Id', 's'];
+      await open(port, { headers, body: callTool(1) });
+      const params = { requestId: 1 };
+      await send(port, {
+        headers,
+        body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params }),
+      });
+      assert.partialDeepStrictEqual(await gate.outcomeOf('tools/call'), { status: 'cancelled' });
     });
-    const headers = ['Mcp-Session-Id', 's'];
-    await open(port, { headers, body: callTool(1) });
-    const params = { requestId: 1 };
-    await send(port, {
-      headers,
-      body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/cancelled', params }),
-    });
-    assert.partialDeepStrictEqual(await gate.outcomeOf('tools/call'), { status: 'cancelled' });
-  });
+  }
 
   test('passes an empty object, which servers replay in place of an event that only has an id, and records nothing', async (t) => {
     const frames = 'id: 1\ndata: {}\n\n';

@@ -165,6 +165,14 @@ for (const id of [7, 'seven']) {
     assert.deepEqual(b.client.got, [wire({ ...REPLY, id })]);
   });
 
+  test(`request ${id} that was cancelled and answered with an error is cancelled`, async () => {
+    const gate = scriptedGate();
+    const b = bench(gate);
+    await b.up(call(id, 'x'), cancel);
+    await b.down({ id, error: { code: -32800, message: 'Cancelled' } });
+    assert.deepEqual(gate.settled, [`${JSON.stringify(id)} cancelled -32800`]);
+  });
+
   test(`request ${id} that was cancelled and never answered is cancelled at the end, and the client hears nothing`, async () => {
     const gate = scriptedGate();
     const b = bench(gate);
