@@ -53,8 +53,12 @@ describe('tasks of 2025-11-25', () => {
     const answer = await send(Number(url.port), {
       path: url.pathname,
       headers: [
-        ...['Content-Type', 'application/json', 'Accept', 'application/json, text/event-stream'],
-        ...['Authorization', `Bearer ${key}`],
+        'Content-Type',
+        'application/json',
+        'Accept',
+        'application/json, text/event-stream',
+        'Authorization',
+        `Bearer ${key}`,
         ...(session === undefined ? [] : ['Mcp-Session-Id', session, 'MCP-Protocol-Version', '2025-11-25']),
       ],
       body: JSON.stringify({ jsonrpc: '2.0', ...body }),
