@@ -129,7 +129,7 @@ describe('tasks of 2025-11-25', () => {
 
   for (const method of ['tasks/get', 'tasks/result', 'tasks/cancel', 'tasks/list'])
     test(`${method} is denied where no rule allows it`, async () => {
-      assert.equal((await ask('cid', method, { taskId })).error?.code, -31403);
+      assert.equal((await ask('cid', method, { taskId: 'some' })).error?.code, -31403);
     });
 
   for (const method of ['tasks/get', 'tasks/result', 'tasks/cancel'])
