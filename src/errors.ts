@@ -66,6 +66,7 @@ export const ERRORS = {
     rpc: -31503,
   },
   session_foreign: { text: 'There is no such session of this caller.', http: 404, rpc: -31404 },
+  task_foreign: { text: 'Task not found', http: 200, rpc: -32602 },
   server_unknown: { text: 'There is no server named {server} here.', http: 404, rpc: -31404 },
   session_missing: {
     text: 'This needs the Mcp-Session-Id that the answer to initialize gave.',

@@ -2,7 +2,9 @@
 import { readAnswer, type ReadAnswer } from '../message/answer-reader.ts';
 import type { Outcome, Rejection } from '../gate.ts';
 import { admitResponse } from '../inputs.ts';
+import { callerKey } from '../caller.ts';
 import { readBody } from './body.ts';
+import { bindTask } from './tasks.ts';
 import { fail, type Exchange, type Relay } from './exchange.ts';
 import { answerHeaders, mediaType } from './headers.ts';
 import { isSuccess, statusOf, type UpstreamAnswer } from './upstream.ts';
@@ -90,7 +92,7 @@ interface Response {
 }
 
 async function judgeResponse(
-  { gate, bulletin }: Relay,
+  { gate, bulletin, tasks }: Relay,
   exchange: Exchange,
   { bytes, answer, failed }: Response,
 ): Promise<Judged> {
@@ -100,6 +102,7 @@ async function judgeResponse(
   const asked = ours ? ruling?.asked : undefined;
   const shown = await admitResponse(gate, { ...answer, id: request?.id ?? answer.id, bytes, asked }, origin);
   if (!shown.ok) return { ...shown, message: request };
+  bindTask(tasks, origin, { ...answer, asked, caller: callerKey(origin) });
   if (failed === undefined) bulletin.learn(origin.server.name, shown.lists);
   if (failed !== undefined && answer.outcome.status !== 'rpc_error') return { ...shown, outcome: failed };
   const foreign: Outcome = { status: 'transport_error', errorType: 'id_mismatch' };

@@ -5,6 +5,7 @@ import { shown } from '../message/strict-json.ts';
 import { TRANSPORT_MESSAGES } from '../message/transport.ts';
 import { killDetails } from '../../policy/kills.ts';
 import { callerKey } from '../caller.ts';
+import { namesOwnTasks } from './tasks.ts';
 import type { Forward, Origin } from '../gate.ts';
 import { admit, type Admission } from './admission.ts';
 import { isDistrusted } from './client-certificate.ts';
@@ -211,6 +212,19 @@ async function servePost(desk: HttpDesk, visit: Visit, first: Admitted): Promise
     // As a server would that has no use for it: the client must not take it for an error of its own.
     if (!settleResponse(desk, origin, message)) sendJson(visit.client, { httpStatus: 202, body: undefined });
     else await forward(desk, visit, { ...admitted, message, ruling: undefined });
+    return;
+  }
+  if (!namesOwnTasks(desk.relay.tasks, message, origin)) {
+    const id = message.kind === 'request' ? message.id : null;
+    const foreign = {
+      reason: 'identity_invalid',
+      code: 'task_foreign',
+      details: {},
+      origin,
+      id,
+      message,
+    } as const;
+    refuse(desk, visit, { ...foreign, direction: 'to_upstream' });
     return;
   }
   visit.openEnded = message.method === 'subscriptions/listen';

@@ -90,10 +90,11 @@ export function createHttpDoor(options: HttpDoorOptions): HttpDoor {
   const { bridge = createBridge({ diagnostics }) } = options;
   const upstreams = byKind(withTokens(createUpstreamClient(limits)), bridge);
   const sessions = createSessions(limits.sessionsMax);
+  const tasks = createSessions(limits.tasksMax);
   const bulletin = createBulletin(gate.listChanges);
   const throttle = createThrottle(diagnostics);
   const desk: HttpDesk = {
-    relay: { gate, upstreams, pending, sessions, bulletin, limits, throttle },
+    relay: { gate, upstreams, pending, sessions, tasks, bulletin, limits, throttle },
     terms: remembered(settings, (current) => termsOf(current, listen.host)),
     open: new Set(),
     callers: new Map(),

@@ -19,6 +19,8 @@ export interface Relay {
   readonly upstreams: UpstreamClient;
   readonly pending: Pending;
   readonly sessions: Sessions;
+  /** Whose tasks are, by their ids; see tasks.ts. */
+  readonly tasks: Sessions;
   readonly bulletin: Bulletin;
   readonly limits: HttpLimits;
   /** Says what a peer can make us say without end. */

@@ -22,6 +22,8 @@ export const HTTP_LIMITS = {
   pendingMs: { default: 3_600_000, maximum: 86_400_000 },
   /** Sessions whose owner is remembered (sessions.ts). */
   sessionsMax: { default: 10_000, maximum: 1_000_000 },
+  /** Tasks whose owner is remembered (tasks.ts). */
+  tasksMax: { default: 10_000, maximum: 1_000_000 },
   /** Bytes of one message from an upstream: a JSON body or one event of a stream. */
   answerBytesMax: { default: 10 * 1024 * 1024, maximum: 64 * 1024 * 1024 },
 } as const satisfies Record<string, Limit>;
@@ -51,6 +53,7 @@ export function httpLimits(given: Partial<HttpLimits> = {}): HttpLimits {
     pendingMax: limit('pendingMax'),
     pendingMs: limit('pendingMs'),
     sessionsMax: limit('sessionsMax'),
+    tasksMax: limit('tasksMax'),
     answerBytesMax: limit('answerBytesMax'),
   };
 }

@@ -10,6 +10,7 @@ import { cancelUpstream, fail, givenUp, isGivenUpByUs, isLeftByClient, lastWord 
 import type { Exchange, Relay } from './exchange.ts';
 import { answerHeaders, ownHeaders } from './headers.ts';
 import { ACKNOWLEDGED, acknowledgedLists, type ListName } from '../lists/changes.ts';
+import { bindTask } from './tasks.ts';
 import { errorCode, statusOf, type UpstreamAnswer } from './upstream.ts';
 import type { Id, NotificationMessage, RequestMessage } from '../message/message.ts';
 import { takenBack, type PendingKey } from '../pending.ts';
@@ -218,6 +219,7 @@ async function judgeResponse(
   const ruling = takeRuling(stream, id);
   const shown = await admitResponse(relay.gate, { ...read, bytes: data, asked: ruling?.asked }, origin);
   if (!shown.ok) return dropResponse(stream, event, { id, ruling }, shown);
+  bindTask(relay.tasks, origin, { ...read, asked: ruling?.asked, caller: callerKey(origin) });
   relay.bulletin.learn(origin.server.name, shown.lists);
   const cancelled = id !== null && relay.pending.takeCancelled(keyOf(stream, 'to_upstream', id));
   const became = { ...outcome, size: data.length, httpStatus };

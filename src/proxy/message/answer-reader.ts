@@ -18,6 +18,8 @@ export type ReadAnswer =
       readonly outcome: Pick<Outcome, 'status' | 'errorType' | 'rpcCode'>;
       /** Where the server may be asking for something in it, see inputs.ts. */
       readonly asks?: true;
+      /** Of the task that a result begins or tells of (2025-11-25, and SEP-2663). */
+      readonly taskId?: string;
     }
   | { readonly kind: 'message'; readonly message: RequestMessage | NotificationMessage }
   | {
@@ -96,7 +98,14 @@ function readResponse(members: Members, text: string): ReadAnswer {
     return refused('parse_envelope', 'id must be a string or an integer');
   }
   const outcome = failed ? errorOutcome(members['error']) : resultOutcome(members);
-  return { kind: 'response', id, outcome, ...(mayAsk(text) && { asks: true }) };
+  return { kind: 'response', id, outcome, ...(mayAsk(text) && { asks: true }), ...taskIn(members) };
+}
+
+function taskIn({ result }: Members): { readonly taskId?: string } {
+  if (!isMembers(result)) return {};
+  const { task } = result;
+  const taskId = isMembers(task) ? task['taskId'] : result['taskId'];
+  return typeof taskId === 'string' ? { taskId } : {};
 }
 
 function resultOutcome(members: Members): Pick<Outcome, 'status' | 'errorType'> {
