@@ -1,5 +1,5 @@
 /** mcp-remote: a bridge that clients start as a server of their own, and that talks to a server over HTTP. */
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { plainEnvironment } from '../support/cli.ts';
@@ -39,5 +39,8 @@ export function throughMcpRemote(player: Player): Player {
   };
 }
 
-/** It keeps what it knows of servers there, and locks. */
-const configDirectory = (): string => mkdtempSync(join(tmpdir(), 'mcp-verdict-remote-'));
+/** It keeps what it knows of servers there, and locks: each run has a directory of its own in one of ours. */
+const CONFIGS = mkdtempSync(join(tmpdir(), 'mcp-verdict-remote-'));
+process.on('exit', () => rmSync(CONFIGS, { recursive: true, force: true }));
+
+const configDirectory = (): string => mkdtempSync(join(CONFIGS, 'run-'));
