@@ -71,6 +71,8 @@ export interface Doors {
   endpoint(route: Route, agent: string): Endpoint;
   /** Whether the fixture has said something, where it speaks HTTP. */
   fixtureHas(words: string): boolean;
+  /** What the proxy and the servers have said of themselves, for whoever asks what went wrong. */
+  said(): string;
   /** What has been recorded, once all is stopped. */
   records(): Promise<Body[]>;
   /** Proves the records. @returns what `records verify` says, and its exit code */
@@ -130,6 +132,7 @@ export async function startDoors(agents: readonly string[], guarded: readonly st
       };
     },
     fixtureHas: (words) => running[1].running.stdout().includes(words),
+    said: () => [proxy, ...running].map((each) => each.running.stderr() + each.running.stdout()).join('\n'),
     async records() {
       const read = startCli(['records', 'tail', '--spool', join(directory, 'spool'), '--format', 'json']);
       const { code } = await read.ended;

@@ -50,8 +50,14 @@ function wholeScriptOf(run: Run, unique: string, files: string): Script {
 /** Far beyond what a run takes on a busy machine: for a client that would wait for ever. */
 const PLAY_TIMEOUT_MS = 120_000;
 
-const playInTime = ({ player, agent }: Run, endpoint: Endpoint, script: Script): Promise<Observation> =>
-  within(agent, player.play(endpoint, script), PLAY_TIMEOUT_MS);
+async function playInTime(run: Run, endpoint: Endpoint, script: Script, doors: Doors): Promise<Observation> {
+  const { player, agent } = run;
+  try {
+    return await within(agent, player.play(endpoint, script), PLAY_TIMEOUT_MS);
+  } catch (error) {
+    throw new Error(`${agent}\n${doors.said()}`, { cause: error });
+  }
+}
 
 /** Declares the tests for a file. */
 export function testMatrix(players: readonly Player[]): void {
@@ -73,7 +79,7 @@ export function testMatrix(players: readonly Player[]): void {
   const play = async (run: Run, route: Route): Promise<Played> => {
     const unique = `${route.door}-${run.agent}`.replace(/\W+/g, '-');
     const script = scriptOf(run, unique, doors.files);
-    const observation = await playInTime(run, doors.endpoint(route, run.agent), script);
+    const observation = await playInTime(run, doors.endpoint(route, run.agent), script, doors);
     const named = JSON.stringify(observation).replaceAll(unique, 'UNIQUE');
     const { player } = run;
     return { player, revision: revisionOf(run), script, observation: JSON.parse(named) as Observation };
@@ -110,7 +116,7 @@ export function testMatrix(players: readonly Player[]): void {
       for (const run of guarded) {
         test(run.agent, async () => {
           const script = scripts.refused(revisionOf(run));
-          const observation = await playInTime(run, doors.endpoint(run.route, run.agent), script);
+          const observation = await playInTime(run, doors.endpoint(run.route, run.agent), script, doors);
           played.set(run, { player: run.player, revision: revisionOf(run), script, observation });
           assertUnlisted(observation);
           assert.deepEqual(observation.asked, []);

@@ -67,7 +67,11 @@ export async function playWith(open: (ears: Ears) => Promise<Session>, script: S
   try {
     for (const step of script) {
       steps[step.title] = await take(session, step);
-      await untilHeard(heard, step);
+      const missing = await notHeard(heard, step);
+      if (missing.length > 0) {
+        const seen = JSON.stringify({ ...steps[step.title], heard });
+        throw new Error(`${step.title}: never heard ${missing.join(', ')}, but ${seen}`);
+      }
     }
   } finally {
     await session.close();
@@ -98,12 +102,12 @@ async function take(session: Session, step: Step): Promise<Seen> {
 
 const POLL_MS = 10;
 
-async function untilHeard(heard: readonly Said[], { title, until = [] }: Step): Promise<void> {
+/** @returns what has not been heard in time of all that a step waits for */
+async function notHeard(heard: readonly Said[], { until = [] }: Step): Promise<readonly string[]> {
   const late = performance.now() + UNTIL_TIMEOUT_MS;
   for (;;) {
     const missing = until.filter((part) => !heard.some((said) => JSON.stringify(said).includes(part)));
-    if (missing.length === 0) return;
-    if (performance.now() > late) throw new Error(`${title}: never heard ${missing.join(', ')}`);
+    if (missing.length === 0 || performance.now() > late) return missing;
     await pause(POLL_MS);
   }
 }
