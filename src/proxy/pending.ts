@@ -32,14 +32,21 @@ export interface Pending {
   cancel(key: PendingKey): void;
   /** Whether that is so; asked once. */
   takeCancelled(key: PendingKey): boolean;
-  /** Settles as `cancelled` what waits in a session that has ended. */
-  endSession(server: string, sessionId: string): void;
+  /** Settles what waits in a session that has ended, and forgets what was taken back in it. */
+  endSession(session: EndedSession, status: 'cancelled' | 'unknown'): void;
   /** Settles what it is asked for, with an outcome of the caller's choice. @returns what that was */
   end(isMeant: (origin: Origin) => boolean, outcome: Outcome): readonly Held[];
   /** Settles as `unknown` what has been kept for as long as anything is. */
   expire(): void;
   /** Settles everything as `unknown`. */
   close(): void;
+}
+
+export interface EndedSession {
+  readonly server: string;
+  readonly sessionId: string;
+  /** Whose part of it has ended; undefined: everybody's. */
+  readonly caller?: string;
 }
 
 /** What became of a request that its client has taken back: an error says no more than that, a result that it was done. */
@@ -71,7 +78,7 @@ export interface PendingOptions {
 
 export function createPending({ entriesMax, keepMs, nowMs }: PendingOptions): Pending {
   const entries = new Map<string, Entry>();
-  const cancelled = new Set<string>();
+  const cancelled = new Map<string, PendingKey>();
 
   const end = (name: string, outcome: Outcome): void => {
     const entry = entries.get(name);
@@ -108,13 +115,12 @@ export function createPending({ entriesMax, keepMs, nowMs }: PendingOptions): Pe
       const name = nameOf(key);
       if (entries.has(name)) drop(name, 'cancelled');
       // Without a session a client's next request may have the same key.
-      else if (key.sessionId !== undefined) remember(cancelled, name, entriesMax);
+      else if (key.sessionId !== undefined) remember(cancelled, key, entriesMax);
     },
     takeCancelled: (key) => cancelled.delete(nameOf(key)),
-    endSession(server, sessionId) {
-      for (const [name, { key }] of entries) {
-        if (key.server === server && key.sessionId === sessionId) drop(name, 'cancelled');
-      }
+    endSession(session, status) {
+      for (const [name, { key }] of entries) if (isWithin(session, key)) drop(name, status);
+      for (const [name, key] of cancelled) if (isWithin(session, key)) cancelled.delete(name);
     },
     end(isMeant, outcome) {
       const meant = [...entries].filter(([, { origin }]) => isMeant(origin));
@@ -135,10 +141,16 @@ export function createPending({ entriesMax, keepMs, nowMs }: PendingOptions): Pe
   };
 }
 
-function remember(names: Set<string>, name: string, max: number): void {
-  names.add(name);
-  const [oldest] = names;
-  if (names.size > max && oldest !== undefined) names.delete(oldest);
+function remember(keys: Map<string, PendingKey>, key: PendingKey, max: number): void {
+  keys.set(nameOf(key), key);
+  const [oldest] = keys.keys();
+  if (keys.size > max && oldest !== undefined) keys.delete(oldest);
+}
+
+function isWithin({ server, sessionId, caller }: EndedSession, key: PendingKey): boolean {
+  return (
+    key.server === server && key.sessionId === sessionId && (caller === undefined || key.caller === caller)
+  );
 }
 
 function nameOf({ direction, server, caller, sessionId, id }: PendingKey): string {

@@ -164,8 +164,21 @@ describe('pending requests', () => {
     pending.hold(key(1), mine, ORIGIN);
     pending.hold(key(1, { sessionId: 't' }), other, ORIGIN);
     pending.hold(key(1, { server: 'notes' }), foreign, ORIGIN);
-    pending.endSession('files', 's');
+    pending.endSession({ server: 'files', sessionId: 's' }, 'cancelled');
     assert.deepEqual([mine.outcomes, other.outcomes, foreign.outcomes], [[{ status: 'cancelled' }], [], []]);
+  });
+
+  test('a session that has ended leaves nothing behind of what was taken back in it, nor of other callers', () => {
+    const pending = create(10);
+    const [mine, another] = [ruling(), ruling()];
+    pending.hold(key(1), mine, ORIGIN);
+    pending.hold(key(1, { caller: 'bob' }), another, ORIGIN);
+    pending.cancel(key(2));
+    pending.cancel(key(2, { sessionId: 't' }));
+    pending.endSession({ server: 'files', sessionId: 's', caller: 'ann' }, 'unknown');
+    assert.deepEqual([mine.outcomes, another.outcomes], [[{ status: 'unknown' }], []]);
+    assert.equal(pending.takeCancelled(key(2)), false);
+    assert.equal(pending.takeCancelled(key(2, { sessionId: 't' })), true);
   });
 
   test('closing settles all as unknown', () => {

@@ -5,7 +5,7 @@ import { fail, type Exchange, type Relay } from './exchange.ts';
 import type { Origin } from '../gate.ts';
 import { cancelledId, type NotificationMessage } from '../message/message.ts';
 import { relayStream } from './stream.ts';
-import { errorCode, isSuccess, type UpstreamAnswer } from './upstream.ts';
+import { errorCode, isSuccess, statusOf, type UpstreamAnswer } from './upstream.ts';
 import { isEventStream, unusable } from './usable.ts';
 
 /** Sends a request on and its answer back. Never rejects; the client has an answer or a closed connection after. */
@@ -29,7 +29,7 @@ export async function relayExchange(relay: Relay, exchange: Exchange): Promise<v
     fail(relay, exchange, { ...refusal, httpStatus: response.statusCode });
     return;
   }
-  if (isSuccess(response)) followSession(relay, exchange, response);
+  followSession(relay, exchange, response);
   try {
     if (isEventStream(response)) await relayStream(relay, exchange, response);
     else await relayBody(relay, exchange, response);
@@ -56,11 +56,28 @@ function followCancellation(relay: Relay, origin: Origin, message: NotificationM
 /** Takes note of a session that begins or ends with this answer. */
 function followSession(relay: Relay, exchange: Exchange, response: UpstreamAnswer): void {
   const { origin, upstream, method, message } = exchange;
+  const { name: server } = upstream;
+  const { sessionId } = origin;
+  if (!isSuccess(response)) {
+    if (sessionId === undefined || !isLost(exchange, response)) return;
+    // Of this caller only: whoever names a session that we do not know as another's must not end that one's calls.
+    relay.pending.endSession({ server, sessionId, caller: callerKey(origin) }, 'unknown');
+    return;
+  }
   const given = response.headers['mcp-session-id'];
   if (message?.kind === 'request' && message.method === 'initialize' && typeof given === 'string') {
-    relay.sessions.bind(upstream.name, given, callerKey(origin));
+    relay.sessions.bind(server, given, callerKey(origin));
   }
-  if (method !== 'DELETE' || origin.sessionId === undefined) return;
-  relay.pending.endSession(upstream.name, origin.sessionId);
-  relay.sessions.end(upstream.name, origin.sessionId);
+  if (method !== 'DELETE' || sessionId === undefined) return;
+  relay.pending.endSession({ server, sessionId }, 'cancelled');
+  relay.sessions.end(server, sessionId);
+}
+
+/**
+ * Whether a server says that it does not know the session any more (MCP up to 2025-11-25, session management). Of a GET
+ * it says nothing: servers without a stream of their own answer 404 to it as to any path.
+ */
+function isLost({ method, message }: Exchange, response: UpstreamAnswer): boolean {
+  if (statusOf(response) !== 404 || method === 'GET') return false;
+  return message === undefined || message.kind === 'response' || !message.call.modern;
 }
