@@ -180,11 +180,15 @@ function linesOf({ file, servers, changes }: Seen, verb: 'lock' | 'check'): stri
   const told = changes.flatMap(({ server, tool, kind, difference, unseen }) => [
     `${MARKS[kind]} ${server}/${tool}`,
     ...difference.map((line) => `    ${line}`),
-    ...unseen.map(
-      (pointer) => `    ! ${pointer} holds characters that are not seen; ${file.shown} shows them as escapes`,
-    ),
+    ...unseen.map((line) => `    ! ${unseenText(line, file)}`),
   ]);
   return [...asked, ...told, summaryOf(file, changes, verb)];
+}
+
+/** @param line a pointer, or the number of further ones */
+function unseenText(line: string, { shown }: NamedFile): string {
+  if (!line.startsWith('/')) return line;
+  return `${line} holds characters that are not seen; ${shown} shows them as escapes`;
 }
 
 function summaryOf({ shown }: NamedFile, changes: readonly LockChange[], verb: 'lock' | 'check'): string {

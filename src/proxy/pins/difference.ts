@@ -10,7 +10,7 @@ import { pointerOf, type Path } from '../../event/pointers.ts';
 import { hideSecrets } from '../../event/secrets.ts';
 import { asciiOnly, hasUnseen, withEscapes } from './escapes.ts';
 
-/** Lines of one difference. What is beyond is counted in one more. */
+/** Lines of one difference, or pointers of what is not seen. What is beyond is counted in one more. */
 export const DIFFERENCES_MAX = 16;
 /** UTF-16 units that are shown of one value, before its escapes. */
 export const VALUE_LENGTH_MAX = 160;
@@ -23,28 +23,39 @@ const MARGIN_LENGTH = 2048;
 export function differencesOf(before: Json, after: Json): readonly string[] {
   const found: Found = { lines: [], more: 0 };
   compare(before, after, { path: undefined, found });
-  return found.more === 0 ? found.lines : [...found.lines, `and ${found.more} more`];
+  return listOf(found);
 }
 
-/** Pointers to the texts and names of a definition that hold what is not seen (escapes.ts); the first ones. */
+/** Pointers to the texts and names of a definition that hold what is not seen (escapes.ts), and how many are left out. */
 export function unseenIn(definition: Json): readonly string[] {
-  const found: string[] = [];
+  const found: Found = { lines: [], more: 0 };
   const walk = (value: Json, path: Path | undefined): void => {
-    if (typeof value === 'string' && hasUnseen(value)) found.push(withEscapes(pointerOf(path)));
+    if (typeof value === 'string' && hasUnseen(value)) add(found, () => withEscapes(pointerOf(path)));
     else if (isObject(value)) {
       for (const [name, item] of value) {
-        if (hasUnseen(name)) found.push(withEscapes(pointerOf({ up: path, name })));
-        walk(item, { up: path, name });
+        const inner = { up: path, name };
+        if (hasUnseen(name)) add(found, () => withEscapes(pointerOf(inner)));
+        walk(item, inner);
       }
     } else if (Array.isArray(value)) value.forEach((item: Json, name) => walk(item, { up: path, name }));
   };
   walk(definition, undefined);
-  return found.slice(0, DIFFERENCES_MAX);
+  return listOf(found);
 }
 
 interface Found {
   readonly lines: string[];
   more: number;
+}
+
+function listOf({ lines, more }: Found): readonly string[] {
+  return more === 0 ? lines : [...lines, `and ${more} more`];
+}
+
+/** A line is only made where there is room for it. */
+function add(found: Found, line: () => string): void {
+  if (found.lines.length < DIFFERENCES_MAX) found.lines.push(line());
+  else found.more += 1;
 }
 
 interface At {
@@ -75,10 +86,8 @@ function member(before: Json | undefined, after: Json | undefined, at: At): void
   else if (before !== undefined) tell(at, () => `removed ${shown(before)}`);
 }
 
-/** Values are only made fit to be shown where there is room for them. */
 function tell({ path, found }: At, words: () => string): void {
-  if (found.lines.length < DIFFERENCES_MAX) found.lines.push(`${withEscapes(pointerOf(path))}: ${words()}`);
-  else found.more += 1;
+  add(found, () => `${withEscapes(pointerOf(path))}: ${words()}`);
 }
 
 function changed(before: Json, after: Json): string {

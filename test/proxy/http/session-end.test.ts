@@ -12,6 +12,8 @@ const MODERN = JSON.stringify({
   params: { name: 'read', _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } },
 });
 
+const MODERN_HEADERS = 'MCP-Protocol-Version 2026-07-28 Mcp-Method tools/call Mcp-Name read'.split(' ');
+
 /** Sessions in each of which the server has asked something; from then on it answers with a status and no more. */
 async function asked(t: TestContext, status: number, sessions: readonly string[]) {
   const open = new Set(sessions);
@@ -58,14 +60,14 @@ describe('a session that its server answers 404 to', () => {
   });
 });
 
-for (const [what, status, request] of [
-  ['another status', 400, { body: callTool(1) }],
-  ['404 to a GET: it may have no such stream', 404, { method: 'GET' }],
-  ['404 to a call of 2026-07-28: it may have no such method', 404, { body: MODERN }],
+for (const [what, status, request, headers] of [
+  ['another status', 400, { body: callTool(1) }, []],
+  ['404 to a GET: it may have no such stream', 404, { method: 'GET' }, []],
+  ['404 to a call of 2026-07-28: it may have no such method', 404, { body: MODERN }, MODERN_HEADERS],
 ] as const) {
   test(`a session goes on that its server answers with ${what}`, async (t) => {
     const { port, from, outcomes } = await asked(t, status, ['s']);
-    await send(port, { ...request, headers: from('s') });
+    assert.equal((await send(port, { ...request, headers: [...from('s'), ...headers] })).status, status);
     assert.deepEqual(outcomes(), []);
   });
 }

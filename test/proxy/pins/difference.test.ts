@@ -87,10 +87,15 @@ describe('the difference of two definitions', () => {
     for (const description of hidden)
       assert.deepEqual(unseenIn(definition({ description })), ['/description']);
     assert.deepEqual(unseenIn(definition({ x: [{ 'y\u200b': 1 }, '\u2060'] })), ['/x/0/y\\u200b', '/x/1']);
-    assert.equal(
-      unseenIn(definition({ x: Array.from({ length: 99 }, () => '\u200b') })).length,
-      DIFFERENCES_MAX,
-    );
+  });
+
+  test('aside, of what no reader sees so much is listed as of a difference, and the rest is counted, not left out', () => {
+    const hidden = (count: number) => unseenIn(definition({ x: Array<string>(count).fill('\u200b') }));
+    assert.equal(hidden(DIFFERENCES_MAX).at(-1), `/x/${DIFFERENCES_MAX - 1}`);
+    assert.equal(hidden(99).length, DIFFERENCES_MAX + 1);
+    assert.equal(hidden(99).at(-1), `and ${99 - DIFFERENCES_MAX} more`);
+    const names = Object.fromEntries(Array.from({ length: 99 }, (_, index) => [`${index}\u200b`, 1]));
+    assert.equal(unseenIn(definition(names)).at(-1), `and ${99 - DIFFERENCES_MAX} more`);
   });
 
   test('is none for the same definition, some for any other, and whole in a record', () => {
