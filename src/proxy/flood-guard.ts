@@ -14,6 +14,8 @@ import type { Answer, Direction, Gate, Governable, Origin, Rejection, Ruling } f
 export const REFUSALS_PER_SECOND = 10;
 /** The same of a caller whom we know. */
 export const CALLER_REFUSALS_PER_SECOND = 100;
+/** The same of a server, of what it asks of clients and is denied. It is denied all the same beyond that. */
+export const SERVER_REFUSALS_PER_SECOND = 100;
 /** Sources that are told apart; the ones after them are one. */
 export const SOURCES_MAX = 1000;
 /** How full the spool must be before shares count. */
@@ -31,11 +33,13 @@ export interface FloodGuardOptions extends PaceOptions {
   readonly fullness: () => number;
 }
 
+type Refusal = Pick<Rejection, 'reason' | 'origin'>;
+
 interface Source {
   windowMs: number;
   recorded: number;
   suppressed: number;
-  last: Rejection | undefined;
+  last: Refusal | undefined;
 }
 
 export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { flush(): void } {
@@ -45,8 +49,17 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
 
   const reject = (rejection: Rejection): Answer => {
     const { code, details, id } = rejection;
-    if (rates.admit(sourceOf(rejection.origin), rejection)) return gate.reject(rejection);
+    const known = rejection.origin.identity !== undefined;
+    const perSecond = known ? CALLER_REFUSALS_PER_SECOND : REFUSALS_PER_SECOND;
+    if (rates.admit(sourceOf(rejection.origin), perSecond, rejection)) return gate.reject(rejection);
     return { httpStatus: errorRow(code).http ?? 400, body: errorAnswer(id, code, details) };
+  };
+
+  /** Whether one more denial of what a server asks is only counted. */
+  const isOneTooMany = ({ server }: Origin): boolean => {
+    const name = `server ${server.name} (requests)`;
+    // Whatever caller it asks, it is the server that is to blame.
+    return !rates.admit(name, SERVER_REFUSALS_PER_SECOND, { reason: 'limit', origin: { server } });
   };
 
   return {
@@ -59,7 +72,7 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
       pace.tidy();
     },
     async decide(message, origin, direction): Promise<Ruling> {
-      if (isNoise(message, direction) && !rates.admit(`server ${origin.server.name}`, undefined)) {
+      if (isNoise(message, direction) && !rates.admit(`server ${origin.server.name}`, REFUSALS_PER_SECOND)) {
         return { forward: false, answer: { httpStatus: 202, body: undefined } };
       }
       if (isNews(message, direction)) await pace.turn(JSON.stringify([origin.server.name, callerOf(origin)]));
@@ -68,14 +81,15 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
         const answer = reject({ reason: 'limit', code: 'share_exceeded', details: {}, origin, id });
         return { forward: false, answer };
       }
-      return gate.decide(message, origin, direction);
+      const asks = direction === 'to_client' && message.kind !== 'notification';
+      return gate.decide(message, origin, direction, asks ? () => isOneTooMany(origin) : undefined);
     },
   };
 }
 
 interface Rates {
-  /** Whether this refusal is recorded by itself. */
-  admit(name: string, rejection: Rejection | undefined): boolean;
+  /** Whether this refusal is recorded by itself. @param refusal what the count is recorded as */
+  admit(name: string, perSecond: number, refusal?: Refusal): boolean;
   /** Puts what was suppressed on record, and begins new windows. */
   flush(): void;
 }
@@ -101,19 +115,18 @@ function createRates(gate: Gate, nowMs: () => number): Rates {
   };
 
   return {
-    admit(name, rejection) {
+    admit(name, perSecond, refusal) {
       const key = sources.has(name) || sources.size < SOURCES_MAX ? name : 'others';
       const fresh = { windowMs: nowMs(), recorded: 0, suppressed: 0, last: undefined };
       const source = sources.get(key) ?? fresh;
       sources.set(key, source);
       if (nowMs() - source.windowMs >= WINDOW_MS) tell(key, source);
-      const known = rejection?.origin.identity !== undefined;
-      if (source.recorded < (known ? CALLER_REFUSALS_PER_SECOND : REFUSALS_PER_SECOND)) {
+      if (source.recorded < perSecond) {
         source.recorded += 1;
         return true;
       }
       source.suppressed += 1;
-      source.last = rejection ?? source.last;
+      source.last = refusal ?? source.last;
       return false;
     },
     flush() {

@@ -120,8 +120,14 @@ export interface Gate {
   /**
    * Decides, records, waits until the record is as durable as promised, and only then says forward.
    * Never rejects: whatever goes wrong inside is a refusal.
+   * @param onlyCounted asked once, where the message is denied: whether the asker counts it, and so it has no record
    */
-  decide(message: Governable, origin: Origin, direction: Direction): Promise<Ruling>;
+  decide(
+    message: Governable,
+    origin: Origin,
+    direction: Direction,
+    onlyCounted?: () => boolean,
+  ): Promise<Ruling>;
 
   /** Records a rejection without waiting, and says what to answer. */
   reject(rejection: Rejection): Answer;

@@ -63,8 +63,15 @@ export function createGate(options: GateOptions): ClosableGate {
     show: createLists(options),
     killSwitch: options.killSwitch,
     listChanges: options.listChanges,
-    decide: (message, origin, direction) =>
-      decide(options, { message, origin, direction, closed, arrivedNs: process.hrtime.bigint() }),
+    decide: (message, origin, direction, onlyCounted) =>
+      decide(options, {
+        message,
+        origin,
+        direction,
+        onlyCounted,
+        closed,
+        arrivedNs: process.hrtime.bigint(),
+      }),
   };
 }
 
@@ -72,6 +79,8 @@ interface Passage {
   readonly message: Governable;
   readonly origin: Origin;
   readonly direction: Direction;
+  /** See Gate. */
+  readonly onlyCounted: (() => boolean) | undefined;
   readonly closed: boolean;
   readonly arrivedNs: bigint;
 }
@@ -87,7 +96,9 @@ async function decide(options: GateOptions, passage: Passage): Promise<Ruling> {
     judged = judge(options, passage, row);
     const durationNs = Number(process.hrtime.bigint() - startedNs);
     count(options, passage, judged.verdict, durationNs);
-    if (judged.verdict.effect !== 'allow' || row?.record !== 'none') {
+    const denied = judged.verdict.effect !== 'allow';
+    const counted = denied && passage.onlyCounted?.() === true;
+    if (!counted && (denied || row?.record !== 'none')) {
       const fields = decisionFields(message, passage.origin, { ...judged, durationNs }, options.hmac);
       trace.note(fields);
       const severity = severityOf(judged.verdict);

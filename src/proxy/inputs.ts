@@ -45,12 +45,12 @@ const UNKNOWN: Asked = { method: '', modern: false, protocolVersion: undefined }
 export function guardInputs<Inner extends Gate>(gate: Inner): Inner {
   return {
     ...gate,
-    async decide(message, origin, direction) {
+    async decide(message, origin, direction, onlyCounted) {
       if (direction === 'to_client' && message.kind === 'notification') {
         const refused = await refusedNotification(gate, message, origin);
         if (refused !== undefined) return refused;
       }
-      return gate.decide(message, origin, direction);
+      return gate.decide(message, origin, direction, onlyCounted);
     },
   };
 }

@@ -6,14 +6,18 @@ import {
   CALLER_REFUSALS_PER_SECOND,
   guardFloods,
   REFUSALS_PER_SECOND,
+  SERVER_REFUSALS_PER_SECOND,
   SOURCES_MAX,
 } from '../../src/proxy/flood-guard.ts';
+import { admitResponse, guardInputs } from '../../src/proxy/inputs.ts';
+import { readAnswer } from '../../src/proxy/message/answer-reader.ts';
 import { PACE_PER_SECOND } from '../../src/proxy/pace.ts';
 import {
   parseMessage,
   type NotificationMessage,
   type RequestMessage,
 } from '../../src/proxy/message/message.ts';
+import { answered, message as gateMessage, openGate, origin as anOrigin } from '../support/gate-scene.ts';
 
 function open() {
   const rejected: Rejection[] = [];
@@ -181,5 +185,83 @@ describe('the flood guard', () => {
         assert.equal((await gate.decide(call, origin('only'), 'to_upstream')).forward, true);
       }
     }
+  });
+});
+
+describe('what a server asks of its clients without end', () => {
+  function hostile() {
+    const { gate, scene } = openGate();
+    const clock = { ms: 0 };
+    const guarded = guardFloods(guardInputs(gate), {
+      nowMs: () => clock.ms,
+      later: () => assert.fail('nobody waits'),
+      fullness: () => 0,
+    });
+    const ask = (method: string, over: Partial<Origin> = {}) =>
+      guarded.decide(gateMessage(method), { ...anOrigin, ...over }, 'to_client');
+    const reasons = () => scene.drafts.map(({ fields }) => fields['verdict.decision.reason']);
+    return { ...scene, guarded, clock, ask, reasons };
+  }
+
+  test('is denied each time, and recorded one by one up to the rate, the rest as one count', async () => {
+    const { guarded, ask, drafts, clock, reasons } = hostile();
+    for (let index = 0; index < SERVER_REFUSALS_PER_SECOND; index += 1) {
+      const { body } = answered(await ask('elicitation/create'));
+      assert.equal(body['error']?.['data']?.['uid'], `uid-${index + 1}`);
+    }
+    for (let index = 0; index < 50; index += 1) {
+      const { body } = answered(await ask('elicitation/create'));
+      assert.match(String(body['error']?.['message']), /^Denied by policy/);
+      assert.equal(body['error']?.['data']?.['uid'], '', 'it names a record that is not there');
+    }
+    assert.equal(drafts.length, SERVER_REFUSALS_PER_SECOND);
+    clock.ms = 1000;
+    guarded.flush();
+    assert.equal(reasons().at(-1), 'limit');
+    assert.partialDeepStrictEqual(drafts.at(-1)?.fields, {
+      'verdict.server.name': 's',
+      'verdict.decision.message':
+        '50 more messages from server s (requests) were refused in a short time; they are recorded as this one.',
+    });
+    assert.equal(drafts.at(-1)?.fields['user.id'], undefined, 'no caller is to blame');
+    await ask('elicitation/create');
+    assert.equal(drafts.length, SERVER_REFUSALS_PER_SECOND + 2);
+  });
+
+  test('costs no other server its records, nor what is allowed its own', async () => {
+    const { ask, drafts } = hostile();
+    for (let index = 0; index < SERVER_REFUSALS_PER_SECOND + 10; index += 1) await ask('elicitation/create');
+    assert.ok((await ask('sampling/createMessage')).forward);
+    assert.equal(drafts.length, SERVER_REFUSALS_PER_SECOND + 1);
+    await ask('elicitation/create', { server: { name: 'other' } });
+    assert.equal(drafts.length, SERVER_REFUSALS_PER_SECOND + 2);
+  });
+
+  test('is bounded also where it stands within answers, whoever waits for those', async () => {
+    const { guarded, drafts } = hostile();
+    const text = JSON.stringify({
+      jsonrpc: '2.0',
+      id: 7,
+      result: {
+        resultType: 'input_required',
+        inputRequests: { a: { method: 'elicitation/create', params: {} } },
+      },
+    });
+    const bytes = Buffer.from(text);
+    const read = readAnswer(bytes);
+    assert.ok(read.kind === 'response');
+    for (let index = 0; index < SERVER_REFUSALS_PER_SECOND + 10; index += 1) {
+      const shown = await admitResponse(guarded, { ...read, bytes, asked: undefined }, anOrigin);
+      assert.ok(shown.ok && !Buffer.from(shown.bytes).includes('inputRequests'));
+    }
+    assert.equal(drafts.length, SERVER_REFUSALS_PER_SECOND);
+  });
+
+  test('bounds nothing of what callers ask: each of their denials is on record', async () => {
+    const { guarded, drafts } = hostile();
+    for (let index = 0; index < SERVER_REFUSALS_PER_SECOND + 10; index += 1) {
+      await guarded.decide(gateMessage('tools/call', { name: 'write' }), anOrigin, 'to_upstream');
+    }
+    assert.equal(drafts.length, SERVER_REFUSALS_PER_SECOND + 10);
   });
 });
