@@ -4,7 +4,7 @@
  * `${env:NAME}` is resolved in scalars after the YAML has been parsed, so that a value can never change the
  * file's structure.
  */
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { formatFault, readDocument, type Fault } from './document.ts';
 import { VerdictError } from './errors.ts';
 import { parseDurationMs } from './config/quantity.ts';
@@ -16,7 +16,8 @@ import { pinsOf, type PinsConfig } from './config/pins.ts';
 import { childLimitsOf, serversOf, type ServerConfig } from './config/servers.ts';
 import { tlsOf, type TlsPart } from './config/tls.ts';
 import { watchOf } from './config/reload.ts';
-import { spoolOf, stateDirectory, type SpoolConfig } from './config/spool.ts';
+import { defaultKeysDirectory, defaultKillSwitchFile } from './config/places.ts';
+import { spoolOf, type SpoolConfig } from './config/spool.ts';
 import { readTextFile, type ReadText } from './config/text-file.ts';
 import type { ExporterPlan } from './export/delivery-message.ts';
 import type { JwtIssuer } from './identity/jwt.ts';
@@ -73,24 +74,6 @@ export function loadServeConfig(file: string, env: Environment, read: ReadText =
   const config = faults.length > 0 ? undefined : assemble(raw, { file, env, fault });
   if (config === undefined || faults.length > 0) throw invalid(faults);
   return config;
-}
-
-/** Where keys live unless told otherwise: the user's state directory, or the system's for root. */
-export function defaultKeysDirectory(env: Environment): string {
-  return join(stateDirectory(env), 'keys');
-}
-
-/** Where the kill switch of a user's proxies is, unless told otherwise: one for all of them. */
-export function defaultKillSwitchFile(env: Environment): string {
-  return join(stateDirectory(env), 'kill.json');
-}
-
-/** The version in package.json, which stands one level above both src and dist. */
-export function packageVersion(): string {
-  const manifest: unknown = JSON.parse(readTextFile(new URL('../package.json', import.meta.url).pathname));
-  return typeof manifest === 'object' && manifest !== null && 'version' in manifest
-    ? String(manifest.version)
-    : '0.0.0';
 }
 
 /** Splits `host:port`; IPv6 in brackets. Undefined where it is not of that form. */

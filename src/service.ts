@@ -5,7 +5,8 @@
  * Start: keys, policy, pipeline, gate, `start` record, door. Stop: door (calls in flight finish), gate, `stop`
  * record, pipeline. So behind whatever a door lets through there is a gate, and behind that a pipeline.
  */
-import { loadServeConfig, packageVersion, type Environment, type ServeConfig } from './config.ts';
+import { loadServeConfig, type Environment, type ServeConfig } from './config.ts';
+import { packageVersion } from './config/places.ts';
 import { checkExporters } from './export/delivery.ts';
 import { targetText } from './policy/kills.ts';
 import type { Policy } from './policy/policy.ts';

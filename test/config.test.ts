@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { defaultKeysDirectory, loadServeConfig, parseListen, type ServeConfig } from '../src/config.ts';
+import { loadServeConfig, parseListen, type ServeConfig } from '../src/config.ts';
+import { defaultKeysDirectory } from '../src/config/places.ts';
 import { VerdictError } from '../src/errors.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-config-'));

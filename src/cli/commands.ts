@@ -1,28 +1,62 @@
 /** From a command line to the verb that runs it, and from an error to its exit code. */
 import { ERRORS, VerdictError } from '../errors.ts';
-import { packageVersion } from '../config.ts';
 import { printable } from '../telemetry/diagnostics.ts';
-import { demoVerb } from './demo.ts';
-import { doctorVerb } from './doctor.ts';
-import { keysVerb } from './keys.ts';
-import { killVerb } from './kill.ts';
-import { policyVerb } from './policy.ts';
-import { recordsVerb } from './records.ts';
-import { serveVerb } from './serve.ts';
-import { toolsVerb } from './tools.ts';
 import type { Io, Verb } from './verb.ts';
-import { wrapVerb } from './wrap.ts';
 
-const VERBS: readonly Verb[] = [
-  wrapVerb,
-  serveVerb,
-  policyVerb,
-  toolsVerb,
-  recordsVerb,
-  keysVerb,
-  killVerb,
-  doctorVerb,
-  demoVerb,
+interface Entry {
+  readonly name: string;
+  /** One line for the list of verbs. */
+  readonly summary: string;
+  /** Loads the one that is asked for: what all of them need takes longer to load than most take to run. */
+  readonly load: () => Promise<Verb>;
+}
+
+const VERBS: readonly Entry[] = [
+  {
+    name: 'wrap',
+    summary: 'stand between a stdio client and a server',
+    load: async () => (await import('./wrap.ts')).wrapVerb,
+  },
+  {
+    name: 'serve',
+    summary: 'stand in front of HTTP servers',
+    load: async () => (await import('./serve.ts')).serveVerb,
+  },
+  {
+    name: 'policy',
+    summary: 'check policy files, explain what they decide',
+    load: async () => (await import('./policy.ts')).policyVerb,
+  },
+  {
+    name: 'tools',
+    summary: 'pin the tools of servers, and tell what has changed since',
+    load: async () => (await import('./tools.ts')).toolsVerb,
+  },
+  {
+    name: 'records',
+    summary: 'read, prove, export and send again what was recorded',
+    load: async () => (await import('./records.ts')).recordsVerb,
+  },
+  {
+    name: 'keys',
+    summary: 'make API keys for the callers of serve',
+    load: async () => (await import('./keys.ts')).keysVerb,
+  },
+  {
+    name: 'kill',
+    summary: 'stop callers, servers or everything at once',
+    load: async () => (await import('./kill.ts')).killVerb,
+  },
+  {
+    name: 'doctor',
+    summary: 'examine a set-up, and say what is wrong and what would be lost',
+    load: async () => (await import('./doctor.ts')).doctorVerb,
+  },
+  {
+    name: 'demo',
+    summary: 'see it work, with nothing to set up',
+    load: async () => (await import('./demo.ts')).demoVerb,
+  },
 ];
 
 const HELP = `mcp-verdict: a policy proxy for MCP whose decisions are OpenTelemetry LogRecords
@@ -50,14 +84,16 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
     return name === undefined ? 2 : 0;
   }
   if (name === '--version' || name === '-V') {
+    const { packageVersion } = await import('../config/places.ts');
     io.stdout.write(`${packageVersion()}\n`);
     return 0;
   }
-  const verb = VERBS.find((candidate) => candidate.name === name);
-  if (verb === undefined) {
+  const entry = VERBS.find((candidate) => candidate.name === name);
+  if (entry === undefined) {
     io.stderr.write(`mcp-verdict: there is no verb ${printable(name)}. Try: mcp-verdict --help\n`);
     return 2;
   }
+  const verb = await entry.load();
   if (asksForHelp(rest)) {
     io.stdout.write(verb.help);
     return 0;
@@ -65,7 +101,7 @@ export async function runCommand(argv: readonly string[], io: Io): Promise<numbe
   try {
     return await verb.run(rest, io);
   } catch (error) {
-    return report(error, verb, io);
+    return report(error, name, io);
   }
 }
 
@@ -75,21 +111,21 @@ function asksForHelp(args: readonly string[]): boolean {
   return args.slice(0, end === -1 ? args.length : end).some((arg) => arg === '--help' || arg === '-h');
 }
 
-function report(error: unknown, verb: Verb, io: Io): number {
+function report(error: unknown, verb: string, io: Io): number {
   if (error instanceof VerdictError) {
     io.stderr.write(`${printable(error.message)}\n`);
     const row = ERRORS[error.code];
     const exit = 'exit' in row ? row.exit : 1;
-    if (exit === 2) io.stderr.write(`Try: mcp-verdict ${verb.name} --help\n`);
+    if (exit === 2) io.stderr.write(`Try: mcp-verdict ${verb} --help\n`);
     return exit;
   }
   // parseArgs throws plain errors for options that it does not know.
   if (error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS')) {
-    io.stderr.write(`${printable(error.message)}\nTry: mcp-verdict ${verb.name} --help\n`);
+    io.stderr.write(`${printable(error.message)}\nTry: mcp-verdict ${verb} --help\n`);
     return 2;
   }
   io.stderr.write(
-    `mcp-verdict ${verb.name} failed: ${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
+    `mcp-verdict ${verb} failed: ${printable(error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`,
   );
   return 1;
 }

@@ -33,12 +33,7 @@ Example:
   OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 mcp-verdict demo
 `;
 
-export const demoVerb: Verb = {
-  name: 'demo',
-  summary: 'see it work, with nothing to set up',
-  help: HELP,
-  run,
-};
+export const demoVerb: Verb = { help: HELP, run };
 
 /** What the parts of the demo share. */
 interface Stage {

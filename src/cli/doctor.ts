@@ -1,7 +1,8 @@
 /** `doctor`: examines a set-up before somebody relies on it, and says of each thing what was found and what to do. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { defaultKeysDirectory, loadServeConfig, packageVersion } from '../config.ts';
+import { loadServeConfig } from '../config.ts';
+import { defaultKeysDirectory, packageVersion } from '../config/places.ts';
 import { VerdictError } from '../errors.ts';
 import { childEnvironment } from '../proxy/stdio/child.ts';
 import { examine } from '../service/doctor.ts';
@@ -43,12 +44,7 @@ Examples:
   OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 mcp-verdict doctor --policy policy.yaml -- my-server
 `;
 
-export const doctorVerb: Verb = {
-  name: 'doctor',
-  summary: 'examine a set-up, and say what is wrong and what would be lost',
-  help: HELP,
-  run,
-};
+export const doctorVerb: Verb = { help: HELP, run };
 
 const OPTIONS = {
   config: { type: 'string' },

@@ -26,12 +26,7 @@ Example:
   # then, in the client: Authorization: Bearer k_...
 `;
 
-export const keysVerb: Verb = {
-  name: 'keys',
-  summary: 'make API keys for the callers of serve',
-  help: HELP,
-  run,
-};
+export const keysVerb: Verb = { help: HELP, run };
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values, positionals } = parseArgs({

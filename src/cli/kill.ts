@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { defaultKillSwitchFile } from '../config.ts';
+import { defaultKillSwitchFile } from '../config/places.ts';
 import { parseDurationMs } from '../config/quantity.ts';
 import { readTextFile } from '../config/text-file.ts';
 import { VerdictError } from '../errors.ts';
@@ -51,12 +51,7 @@ Examples:
   mcp-verdict kill lift --server stripe
 `;
 
-export const killVerb: Verb = {
-  name: 'kill',
-  summary: 'stop callers, servers or everything at once',
-  help: HELP,
-  run,
-};
+export const killVerb: Verb = { help: HELP, run };
 
 const OPTIONS = {
   all: { type: 'boolean', default: false },

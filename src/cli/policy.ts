@@ -47,12 +47,7 @@ Examples:
     --agent claude-code --args '{"amount": 900}'
 `;
 
-export const policyVerb: Verb = {
-  name: 'policy',
-  summary: 'check policy files, explain what they decide',
-  help: HELP,
-  run,
-};
+export const policyVerb: Verb = { help: HELP, run };
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const [verb, ...rest] = args;

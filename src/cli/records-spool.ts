@@ -1,7 +1,7 @@
 /** A spool directory as the `records` verbs read it: every line that is there, in order, in bounded memory. */
 import { basename, dirname, join, resolve } from 'node:path';
 import { statSync } from 'node:fs';
-import { defaultKeysDirectory } from '../config.ts';
+import { defaultKeysDirectory } from '../config/places.ts';
 import { VerdictError } from '../errors.ts';
 import type { SpoolFile } from '../spool/files.ts';
 import { nodeFiles } from '../spool/node-files.ts';

@@ -1,10 +1,5 @@
 /** `records`: reads, proves, sends again and mends what the spool and its destinations hold. */
 import { VerdictError } from '../errors.ts';
-import { exportRecords } from './records-export.ts';
-import { repairSpool } from './records-repair.ts';
-import { replayRecords } from './records-replay.ts';
-import { tailRecords } from './records-tail.ts';
-import { verifyRecords } from './records-verify.ts';
 import type { Io, Verb } from './verb.ts';
 
 const HELP = `Usage: mcp-verdict records tail [--spool DIR] [--stream ID] [--follow] [--format FORMAT]
@@ -49,29 +44,28 @@ Examples:
   mcp-verdict records replay --stream 019aaaaa-0000-7000-8000-000000000001 --from 10 --to 90 --exporter otlp
 `;
 
-const VERBS: Readonly<Record<string, (args: readonly string[], io: Io) => Promise<number>>> = {
-  tail: tailRecords,
-  verify: verifyRecords,
-  export: exportRecords,
-  replay: replayRecords,
-  repair: repairSpool,
+type Run = (args: readonly string[], io: Io) => Promise<number>;
+
+/** Each loads what it needs; `replay` alone needs exporters. */
+const VERBS: Readonly<Record<string, () => Promise<Run>>> = {
+  tail: async () => (await import('./records-tail.ts')).tailRecords,
+  verify: async () => (await import('./records-verify.ts')).verifyRecords,
+  export: async () => (await import('./records-export.ts')).exportRecords,
+  replay: async () => (await import('./records-replay.ts')).replayRecords,
+  repair: async () => (await import('./records-repair.ts')).repairSpool,
 };
 
-export const recordsVerb: Verb = {
-  name: 'records',
-  summary: 'read, prove, export and send again what was recorded',
-  help: HELP,
-  run,
-};
+export const recordsVerb: Verb = { help: HELP, run };
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const [name, ...rest] = args;
   const names = Object.keys(VERBS).join(', ');
-  const verb = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-  if (verb === undefined) {
+  const load = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  if (load === undefined) {
     const detail =
       name === undefined ? `records needs a verb: ${names}` : `there is no records ${name}: use ${names}`;
     throw new VerdictError('usage', { detail });
   }
+  const verb = await load();
   return await verb(rest, io);
 }

@@ -25,7 +25,7 @@ Example:
   OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 mcp-verdict serve --config verdict.yaml
 `;
 
-export const serveVerb: Verb = { name: 'serve', summary: 'stand in front of HTTP servers', help: HELP, run };
+export const serveVerb: Verb = { help: HELP, run };
 
 async function run(args: readonly string[], io: Io): Promise<number> {
   const { values } = parseArgs({

@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { loadServeConfig, packageVersion } from '../config.ts';
+import { loadServeConfig } from '../config.ts';
+import { packageVersion } from '../config/places.ts';
 import { LOCK_FILE } from '../config/pins.ts';
 import { VerdictError } from '../errors.ts';
 import { childEnvironment } from '../proxy/stdio/child.ts';
@@ -48,12 +49,7 @@ Examples:
   mcp-verdict tools lock --server files -- npx -y @modelcontextprotocol/server-filesystem /srv
 `;
 
-export const toolsVerb: Verb = {
-  name: 'tools',
-  summary: 'pin the tools of servers, and tell what has changed since',
-  help: HELP,
-  run,
-};
+export const toolsVerb: Verb = { help: HELP, run };
 
 const OPTIONS = {
   config: { type: 'string' },

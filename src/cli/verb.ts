@@ -1,8 +1,5 @@
 /** One verb of the command line: one file, one of these. */
 export interface Verb {
-  readonly name: string;
-  /** One line for the list of verbs. */
-  readonly summary: string;
   /** What `--help` prints: usage, options, at least one example. */
   readonly help: string;
   /** @returns the exit code (errors.ts); throws VerdictError for main to print */

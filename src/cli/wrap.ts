@@ -1,7 +1,8 @@
 /** `wrap`: a policy proxy between a client on stdin and stdout and one server. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { SHUTDOWN_TIMEOUT_MS, defaultKeysDirectory, defaultKillSwitchFile } from '../config.ts';
+import { SHUTDOWN_TIMEOUT_MS } from '../config.ts';
+import { defaultKeysDirectory, defaultKillSwitchFile } from '../config/places.ts';
 import { LOCK_FILE, type PinsConfig } from '../config/pins.ts';
 import { parseWatch, WATCH_WORDS } from '../config/reload.ts';
 import { defaultSpool, type SpoolConfig } from '../config/spool.ts';
@@ -50,12 +51,7 @@ Examples:
     https://wiki.example/mcp
 `;
 
-export const wrapVerb: Verb = {
-  name: 'wrap',
-  summary: 'stand between a stdio client and a server',
-  help: HELP,
-  run,
-};
+export const wrapVerb: Verb = { help: HELP, run };
 
 /** What a shell reports for a process that a signal ended is 128 and the signal's number; this is SIGTERM's. */
 const ENDED_BY_SIGNAL = 143;

@@ -1,7 +1,7 @@
 /** The part of verdict.yaml that says how records are kept. */
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { KEEP_MS_DEFAULT, SPOOL_BYTES_DEFAULT } from '../spool/retention.ts';
+import { stateDirectory } from './places.ts';
 import { parseBytes, parseDurationMs } from './quantity.ts';
 import type { ConfigFile } from './schema.ts';
 
@@ -16,14 +16,6 @@ export interface SpoolConfig {
 export const SPOOL_BYTES_MIN = 64 * 1024 ** 2;
 export const SPOOL_BYTES_MAX = 64 * 1024 ** 4;
 export const KEEP_MS_MAX = 400 * 86_400_000;
-
-/** Where state lives unless told otherwise: the user's state directory, or the system's for root. */
-export function stateDirectory(env: Readonly<Record<string, string | undefined>>): string {
-  const state = env['XDG_STATE_HOME'];
-  if (state !== undefined && state !== '') return join(state, 'mcp-verdict');
-  if (process.getuid?.() === 0) return '/var/lib/mcp-verdict';
-  return join(homedir(), '.local', 'state', 'mcp-verdict');
-}
 
 export function defaultSpool(env: Readonly<Record<string, string | undefined>>): SpoolConfig {
   return {

@@ -1,5 +1,6 @@
 /** Everything behind the doors: policy, pipeline, gate. */
-import { packageVersion, type Environment } from '../config.ts';
+import { type Environment } from '../config.ts';
+import { packageVersion } from '../config/places.ts';
 import type { SpoolConfig } from '../config/spool.ts';
 import { loadHmacKey } from '../event/keyring.ts';
 import type { Draft, Recorder } from '../event/recorder.ts';
