@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { createHash, createHmac } from 'node:crypto';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -82,38 +81,6 @@ test('without a key in the environment one is made, for its owner only, and read
   assert.deepEqual(fs.readdirSync(path), [HMAC_KEY_FILE]);
   assert.match(fs.readFileSync(file, 'utf8'), /^[0-9a-f]{64}\n$/);
   assert.equal(loadHmacKey({ directory: path, env: {} }).id, made.id);
-});
-
-test('processes that start at once agree on one key', async (context) => {
-  const path = directory(context);
-  const module = new URL('../../src/event/keyring.ts', import.meta.url).href;
-  const script = `import { loadHmacKey } from ${JSON.stringify(module)};
-    process.stdin.once('data', () => {
-      process.stdout.write(loadHmacKey({ directory: ${JSON.stringify(path)}, env: {} }).id);
-      process.exit();
-    });
-    process.stdout.write('ready ');`;
-  const children = Array.from({ length: 4 }, () =>
-    spawn(process.execPath, ['--input-type=module', '--eval', script], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    }),
-  );
-  const outputs = children.map(async (child) => {
-    let output = '';
-    for await (const chunk of child.stdout) {
-      output += String(chunk);
-      if (output === 'ready ') ready();
-    }
-    return output;
-  });
-  let waiting = children.length;
-  function ready(): void {
-    waiting -= 1;
-    if (waiting === 0) for (const child of children) child.stdin.end('go');
-  }
-  const said = new Set(await Promise.all(outputs));
-  assert.deepEqual(said, new Set([`ready ${loadHmacKey({ directory: path, env: {} }).id}`]));
-  assert.deepEqual(fs.readdirSync(path), [HMAC_KEY_FILE]);
 });
 
 test('a key file that others may read is refused', (context) => {

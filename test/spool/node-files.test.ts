@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
+import { spawnSync } from 'node:child_process';
 import * as fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { Worker } from 'node:worker_threads';
 import { createCommitter } from '../../src/spool/committer.ts';
 import { fileSystemMagic, nodeFiles } from '../../src/spool/node-files.ts';
 import { SEGMENT_BYTES_MIN } from '../../src/spool/segment.ts';
@@ -15,8 +11,6 @@ import { entry, IDENTITY, linesAt, STREAM } from '../support/spooled.ts';
 
 const ROOT = fs.mkdtempSync(join(tmpdir(), 'verdict-files-'));
 after(() => fs.rmSync(ROOT, { recursive: true }));
-
-const HOLDER = fileURLToPath(new URL('../support/lock-holder.ts', import.meta.url));
 
 let count = 0;
 function fresh(): string {
@@ -140,62 +134,17 @@ describe('directories', () => {
 });
 
 describe('a lock', () => {
-  async function hold(path: string): Promise<{ child: ChildProcess; answer: string; noise: string }> {
-    const child = spawn(process.execPath, [HOLDER, path], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let noise = '';
-    child.stderr.on('data', (part: Buffer) => (noise += part.toString()));
-    const [answer] = (await once(child.stdout, 'data')) as [Buffer];
-    return { child, answer: answer.toString().trim(), noise };
-  }
-
-  async function end(child: ChildProcess): Promise<void> {
-    child.kill('SIGKILL');
-    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-  }
-
-  test('is held by one process, is free the moment that one is killed, and prints nothing', async () => {
-    const path = join(fresh(), 'lock.sqlite');
-    const first = await hold(path);
-    try {
-      assert.equal(first.answer, 'held');
-      assert.equal(nodeFiles.lock(path), undefined);
-      const second = await hold(path);
-      assert.equal(second.answer, 'busy');
-      await end(second.child);
-      assert.equal(first.noise + second.noise, '');
-    } finally {
-      await end(first.child);
-    }
-    const lock = nodeFiles.lock(path);
-    assert.ok(lock);
-    const third = await hold(path);
-    assert.equal(third.answer, 'busy');
-    await end(third.child);
-    lock.release();
-    lock.release();
-    const fourth = await hold(path);
-    assert.equal(fourth.answer, 'held');
-    await end(fourth.child);
-    assert.deepEqual(fs.readdirSync(join(path, '..')), ['lock.sqlite']);
-    assert.equal(modeOf(path), 0o600);
-  });
-
-  test('is held against its own process and its threads too, and their attempts do not free it', async () => {
+  test('is held against its own process too, and its attempts do not free it', () => {
     const path = join(fresh(), 'lock.sqlite');
     const lock = nodeFiles.lock(path);
     assert.ok(lock);
     assert.equal(nodeFiles.lock(path), undefined);
-    const worker = new Worker(new URL('../support/lock-holder.ts', import.meta.url), {
-      argv: [path],
-      stdout: true,
-    });
-    const [answer] = (await once(worker.stdout, 'data')) as [Buffer];
-    assert.equal(answer.toString().trim(), 'busy');
-    await worker.terminate();
-    const other = await hold(path);
-    assert.equal(other.answer, 'busy');
-    await end(other.child);
+    assert.equal(nodeFiles.lock(path), undefined);
     lock.release();
+    lock.release();
+    const next = nodeFiles.lock(path);
+    assert.ok(next);
+    next.release();
   });
 
   test('on a file that was unlinked meanwhile keeps nobody from the new one', () => {

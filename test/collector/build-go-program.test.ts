@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { findGoProgram, skipWithoutGoPrograms, type GoProgram } from './build-go-program.ts';
+import { findGoProgram, skipWithoutGoPrograms, type GoProgram } from '../support/build-go-program.ts';
 
 const PROGRAM: GoProgram = { module: 'example.org/cmd/store', version: 'v1.2.3', trial: ['--version'] };
 

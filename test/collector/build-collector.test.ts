@@ -15,8 +15,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { pathToFileURL } from 'node:url';
-import { cacheDirectory, findCollector, skipWithoutCollector } from './build-collector.ts';
-import { BuildError } from './cached-build.ts';
+import { cacheDirectory, findCollector, skipWithoutCollector } from '../support/build-collector.ts';
+import { BuildError } from '../support/cached-build.ts';
 
 const MANIFEST = `dist:
   version: 1.2.3
@@ -108,7 +108,7 @@ test('a binary that does not run is not kept', async (t) => {
 test('a build that is killed leaves no half binary, and is in nobody’s way', async (t) => {
   const once9 = `printf half > ../otelcol; if [ ! -e "$PLACE/killed" ]; then touch "$PLACE/killed"; kill -9 $PPID; fi; ${WRITE_BINARY}`;
   const place = createPlace(t, once9);
-  const module = pathToFileURL(join(import.meta.dirname, 'build-collector.ts')).href;
+  const module = pathToFileURL(join(import.meta.dirname, '../support/build-collector.ts')).href;
   const code = `(await import(${JSON.stringify(module)})).findCollector({ manifest: ${JSON.stringify(place.manifest)} })`;
   const killed = spawn(process.execPath, ['--input-type=module', '-e', code], {
     env: place.env,

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { VerdictError } from '../../../src/errors.ts';
-import { childEnvironment } from '../../../src/proxy/stdio/child.ts';
-import type { PeerEnd } from '../../../src/proxy/stdio/peer.ts';
-import { type ChildDoorOptions, runChildDoor } from '../../support/child-door.ts';
+import { VerdictError } from '../../src/errors.ts';
+import { childEnvironment } from '../../src/proxy/stdio/child.ts';
+import type { PeerEnd } from '../../src/proxy/stdio/peer.ts';
+import { type ChildDoorOptions, runChildDoor } from '../support/child-door.ts';
 import {
   Client,
   type ScriptedGate,
@@ -16,7 +16,7 @@ import {
   call,
   notes,
   scriptedGate,
-} from '../../support/stdio-fixtures.ts';
+} from '../support/stdio-fixtures.ts';
 
 function open(client: Client, gate: ScriptedGate, options: Partial<ChildDoorOptions> = {}): Promise<PeerEnd> {
   return runChildDoor({

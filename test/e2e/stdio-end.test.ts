@@ -8,10 +8,10 @@ import {
   CHILD_TERM_GRACE_MS,
   type Schedule,
   schedule,
-} from '../../../src/proxy/stdio/child.ts';
-import { HURRIED_GRACE_MS } from '../../../src/proxy/stdio/door.ts';
-import type { PeerEnd } from '../../../src/proxy/stdio/peer.ts';
-import { type ChildDoorOptions, runChildDoor } from '../../support/child-door.ts';
+} from '../../src/proxy/stdio/child.ts';
+import { HURRIED_GRACE_MS } from '../../src/proxy/stdio/door.ts';
+import type { PeerEnd } from '../../src/proxy/stdio/peer.ts';
+import { type ChildDoorOptions, runChildDoor } from '../support/child-door.ts';
 import {
   Client,
   ORIGIN,
@@ -22,9 +22,9 @@ import {
   notes,
   scriptedGate,
   watchPresence,
-} from '../../support/stdio-fixtures.ts';
+} from '../support/stdio-fixtures.ts';
 
-const WRAPPER = fileURLToPath(new URL('../../support/stdio-wrapper.ts', import.meta.url));
+const WRAPPER = fileURLToPath(new URL('../support/stdio-wrapper.ts', import.meta.url));
 
 /** Real timers, a hundred times as fast. */
 const hasty: Schedule = (delayMs, run) => schedule(delayMs / 100, run);
