@@ -1,6 +1,6 @@
 /** From the typed fields of a draft to the attributes of a record. */
 import { hideSecrets } from './secrets.ts';
-import { cutText } from './text.ts';
+import { copied, cutText } from './text.ts';
 import { ARRAY_ITEMS_MAX, KEYS, STRING_BYTES_MAX } from './vocabulary.ts';
 import type { Event, EventKey, Fields, Scalar } from './vocabulary.ts';
 
@@ -133,7 +133,8 @@ export function withoutSecrets(text: string): string {
   const hidden = hideSecrets(text);
   if (hidden !== text || text.length > CLEAN_CHARS_MAX) return hidden;
   if (clean.size >= CLEAN_TEXTS_MAX) clean.clear();
-  clean.add(text);
+  // A tool's name, say, is a part of a message.
+  clean.add(copied(text));
   return text;
 }
 

@@ -48,10 +48,10 @@ export function guardFloods(gate: Gate, options: FloodGuardOptions): Gate & { fl
   const exceeds = createShares(options.fullness);
 
   const reject = (rejection: Rejection): Answer => {
-    const { code, details, id } = rejection;
-    const known = rejection.origin.identity !== undefined;
+    const { reason, code, details, origin, id } = rejection;
+    const known = origin.identity !== undefined;
     const perSecond = known ? CALLER_REFUSALS_PER_SECOND : REFUSALS_PER_SECOND;
-    if (rates.admit(sourceOf(rejection.origin), perSecond, rejection)) return gate.reject(rejection);
+    if (rates.admit(sourceOf(origin), perSecond, { reason, origin })) return gate.reject(rejection);
     return { httpStatus: errorRow(code).http ?? 400, body: errorAnswer(id, code, details) };
   };
 

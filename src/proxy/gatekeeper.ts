@@ -290,7 +290,8 @@ function forward(options: GateOptions, { passage, row, trace, uid }: Passed): Fo
   };
   const { method, call } = message;
   const protocolVersion = call.protocolVersion ?? origin.protocolVersion;
-  const asked = { method, modern: call.modern, protocolVersion };
+  // The table's own name: that of the message would hold all of it.
+  const asked = { method: row?.method ?? method, modern: call.modern, protocolVersion };
   return { forward: true, asked, trace: upstream, settle };
 }
 

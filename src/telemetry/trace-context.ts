@@ -2,6 +2,7 @@
 import { trace, TraceFlags } from '@opentelemetry/api';
 import type { SpanContext } from '@opentelemetry/api';
 import { parseTraceParent, TraceState } from '@opentelemetry/core';
+import { copied } from '../event/text.ts';
 
 /** What came in; unchecked. */
 export interface RemoteContext {
@@ -24,10 +25,15 @@ export const TRACESTATE_CHARS_MAX = 4096;
 export function readRemote(remote: RemoteContext | undefined): SpanContext | undefined {
   const { traceparent = '', tracestate = '' } = remote ?? {};
   if (traceparent.length > TRACEPARENT_CHARS_MAX) return undefined;
-  const parent = parseTraceParent(traceparent);
+  // Its ids are kept until the answer has come: of their own, or all of the message that they stood in would be.
+  const parent = parseTraceParent(copied(traceparent));
   if (parent === null || !trace.isSpanContextValid(parent)) return undefined;
   const state = tracestate.length > TRACESTATE_CHARS_MAX ? '' : new TraceState(tracestate).serialize();
-  return { ...parent, isRemote: true, ...(state === '' ? {} : { traceState: new TraceState(state) }) };
+  return {
+    ...parent,
+    isRemote: true,
+    ...(state === '' ? {} : { traceState: new TraceState(state) }),
+  };
 }
 
 export function writeHeaders(context: SpanContext): TraceHeaders {

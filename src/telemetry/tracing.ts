@@ -3,14 +3,14 @@
  * shape them (open-telemetry/semantic-conventions-genai, docs/gen-ai/mcp.md). Nothing is registered globally.
  */
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import type { Span, SpanContext } from '@opentelemetry/api';
+import type { Attributes, Span, SpanContext } from '@opentelemetry/api';
 import { OTLPTraceExporter as JsonTraceExporter } from '@opentelemetry/exporter-trace-otlp-http';
 import { OTLPTraceExporter as ProtobufTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto';
 import type { Resource } from '@opentelemetry/resources';
 import { BatchSpanProcessor, TracerProvider } from '@opentelemetry/sdk-trace';
 import type { SpanProcessor } from '@opentelemetry/sdk-trace';
 import { toAttributes, withoutSecrets } from '../event/fields.ts';
-import { cutText } from '../event/text.ts';
+import { copied, cutText } from '../event/text.ts';
 import { SCOPE_NAME, TOOL_NAME_BYTES_MAX } from '../event/vocabulary.ts';
 import type { EventKey, Fields } from '../event/vocabulary.ts';
 import { readBatchSettings } from './batch-settings.ts';
@@ -84,7 +84,7 @@ export function createTracing(options: TracingOptions): Tracing {
       const remote = parent ?? ambient;
       const name = spanName(method, target);
       const context = remote === undefined ? ROOT_CONTEXT : trace.setSpanContext(ROOT_CONTEXT, remote);
-      const common: Fields = { 'mcp.method.name': method, ...attributes };
+      const common = ofTheirOwn<Fields>({ 'mcp.method.name': method, ...attributes });
       const span = tracer.startSpan(
         name,
         {
@@ -102,7 +102,7 @@ export function createTracing(options: TracingOptions): Tracing {
         ids: { traceId, spanId, traceFlags },
         note(fields) {
           // One that is not sampled would throw away what is made here.
-          if (span.isRecording()) span.setAttributes(onSpan(fields, NOT_ON_SERVER));
+          if (span.isRecording()) span.setAttributes(ofTheirOwn(onSpan(fields, NOT_ON_SERVER)));
         },
         upstream(more = {}) {
           const client = tracer.startSpan(
@@ -150,6 +150,15 @@ function onSpan(fields: Fields, except: RegExp): ReturnType<typeof toAttributes>
   // First, because what is left out need not be looked through for secrets.
   const kept = Object.entries(fields).filter(([key]) => SPAN_KEYS.has(key) && !except.test(key));
   return toAttributes(Object.fromEntries(kept));
+}
+
+/** A span outlives the message that its attributes are parts of. */
+function ofTheirOwn<T extends Fields | Attributes>(fields: T): T {
+  const own = Object.entries(fields).map(([key, value]: [string, unknown]) => [
+    key,
+    typeof value === 'string' ? copied(value) : value,
+  ]);
+  return Object.fromEntries(own) as T;
 }
 
 function finish(span: Span, end: SpanEnd | undefined, except: RegExp): void {

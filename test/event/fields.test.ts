@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { holdsTexts } from '../support/garbage.ts';
 import { CLEAN_TEXTS_MAX, toAttributes } from '../../src/event/fields.ts';
 import { KEYS } from '../../src/event/vocabulary.ts';
 import type { Fields } from '../../src/event/vocabulary.ts';
@@ -135,4 +136,12 @@ test('more texts than are remembered are still looked through, and those that ar
     assert.equal(toAttributes({ 'mcp.method.name': method })['mcp.method.name'], method);
   }
   assert.equal(toAttributes({ 'mcp.method.name': TOKEN })['mcp.method.name'], '[redacted:github]');
+});
+
+test('a text that is remembered as harmless holds nothing of the message that it was a part of', async () => {
+  const held = await holdsTexts((text) => {
+    const name = `a_tool_with_a_long_name_${text}`.slice(0, 40);
+    return toAttributes({ 'gen_ai.tool.name': name }) === undefined;
+  });
+  assert.equal(held, false);
 });

@@ -2,8 +2,14 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ANONYMOUS } from '../../src/identity/identity.ts';
 import { TRANSPORT_MESSAGES } from '../../src/proxy/message/transport.ts';
-import { isHeld } from '../support/garbage.ts';
+import { holdsTexts, isHeld } from '../support/garbage.ts';
 import { answered, message, openGate, origin, tool } from '../support/gate-scene.ts';
+
+const TRACED = {
+  traceparent: '00-11111111111111111111111111111111-2222222222222222-01',
+  tracestate: 'vendor=a-value-that-is-long-enough-to-be-a-view',
+};
+const MODERN = { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' };
 
 describe('the gate', () => {
   test('forwards an allowed call only after its record is durable', async () => {
@@ -33,6 +39,23 @@ describe('the gate', () => {
     assert.ok(ruling.forward);
     ruling.settle({ status: 'ok' });
   });
+
+  for (const [what, method, direction, params] of [
+    ['its trace', 'tools/call', 'to_upstream', { ...tool('read'), _meta: TRACED }],
+    ['its revision', 'tools/call', 'to_upstream', { ...tool('read'), _meta: MODERN }],
+    ['the long name of its method', 'sampling/createMessage', 'to_client', {}],
+  ] as const) {
+    test(`keeps no large text for ${what}, which is a part of it, while an answer is waited for`, async () => {
+      const { gate, scene } = openGate();
+      const held = await holdsTexts(async (text) => {
+        const ruling = await gate.decide(message(method, { ...params, text }), origin, direction);
+        assert.ok(ruling.forward);
+        scene.drafts.length = 0;
+        return ruling;
+      });
+      assert.equal(held, false);
+    });
+  }
 
   test('refuses an allowed call whose record cannot be made, and the agent sees an ordinary denial', async () => {
     const { gate, scene } = openGate();

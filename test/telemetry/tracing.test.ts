@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { resourceFromAttributes } from '@opentelemetry/resources';
 import { VerdictError } from '../../src/errors.ts';
 import { createTracing } from '../../src/telemetry/tracing.ts';
+import { holdsTexts } from '../support/garbage.ts';
 import { startOtlpReceiver } from '../support/otlp-receiver.ts';
 import { hear, setOtelEnv } from './heard.ts';
 
@@ -235,4 +236,25 @@ describe('export', () => {
     await tracing.shutdown(DEADLINE_MS);
     assert.equal(receiver.requests[0]?.headers['content-type'], 'application/x-protobuf');
   });
+});
+
+test('an open span that is to be exported holds nothing of the message that its attributes are parts of', async (t) => {
+  const receiver = await startOtlpReceiver();
+  t.after(() => receiver.close());
+  const tracing = tracingOf({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${receiver.url}/v1/traces` });
+  const open: ReturnType<typeof tracing.start>[] = [];
+  const held = await holdsTexts((text) => {
+    const target = `a_tool_with_a_long_name_${text}`.slice(0, 40);
+    const trace = tracing.start({
+      method: 'tools/call',
+      target,
+      parents: {},
+      attributes: { 'gen_ai.tool.name': target },
+    });
+    trace.note({ 'gen_ai.tool.name': target });
+    open.push(trace);
+    return trace.upstream();
+  });
+  assert.equal(held, false);
+  await tracing.shutdown(DEADLINE_MS);
 });

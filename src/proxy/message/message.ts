@@ -3,6 +3,7 @@ import { VerdictError } from '../../errors.ts';
 import type { ErrorCode, ErrorDetails } from '../../errors.ts';
 import { isObject, JsonNumber } from '../../event/json.ts';
 import type { Json } from '../../event/json.ts';
+import { copied } from '../../event/text.ts';
 import { glimpseCall, readCall } from './call.ts';
 import type { Call } from './call.ts';
 import type { Limit } from '../limit.ts';
@@ -97,18 +98,16 @@ export function parseMessage(bytes: Uint8Array, limits: Partial<MessageLimits> =
   }
 }
 
-/** An id as JSON-RPC 2.0 and MCP allow it: a string or an integer; undefined for anything else. */
+/**
+ * An id as JSON-RPC 2.0 and MCP allow it: a string or an integer; undefined for anything else. It is kept for as long as
+ * an answer is waited for, and so holds nothing of the message.
+ */
 export function idOf(value: Json | undefined): Id | undefined {
   if (typeof value === 'string') return { json: JSON.stringify(value), text: copied(value) };
   if (!(value instanceof JsonNumber) || !value.isInteger) return undefined;
   // The one integer with two spellings: an upstream that reads doubles answers -0 with 0.
   const text = value.text === '-0' ? '0' : copied(value.text);
   return { json: text, text };
-}
-
-/** A text of its own. As a part of the message it would keep all of that for as long as an answer is waited for. */
-function copied(part: string): string {
-  return String(JSON.parse(JSON.stringify(part)));
 }
 
 /** The request that a cancellation names: after it no answer need come, and one may still (MCP, cancellation). */

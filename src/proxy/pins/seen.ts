@@ -1,4 +1,5 @@
 /** What one server last listed, by tool. Bounded, whatever a server lists. */
+import { copied } from '../../event/text.ts';
 import type { PinnedTools } from './lock.ts';
 
 /** Tools of one server that are remembered without being pinned; when there are more, the one listed longest ago goes. */
@@ -31,7 +32,8 @@ export class SeenTools {
     const [into, from] = pins.has(tool) ? [this.#pinned, this.#others] : [this.#others, this.#pinned];
     from.delete(tool);
     into.delete(tool);
-    into.set(tool, seen);
+    // Of its own: else it would hold the whole list that it came in.
+    into.set(copied(tool), seen);
     this.#shrink(pins);
     return seen;
   }

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { holdsTexts } from '../../support/garbage.ts';
+import { SeenTools } from '../../../src/proxy/pins/seen.ts';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { toAttributes } from '../../../src/event/fields.ts';
@@ -288,4 +290,14 @@ test('strict never shows what is not pinned and never allows what was last liste
     }),
     { numRuns: 50 },
   );
+});
+
+test('a tool that is remembered holds nothing of the list that it was named in', async () => {
+  const seen = new SeenTools();
+  const held = await holdsTexts((text) => {
+    const tool = `a_tool_with_a_long_name_${text}`.slice(0, 40);
+    seen.note(tool, 'sha256:0', new Map());
+    return undefined;
+  });
+  assert.equal(held, false);
 });
