@@ -2,8 +2,9 @@
  * What can be said of a condition before it runs: names that do not exist, and how many iterations it takes.
  * The engine checks neither (reference: CEL language definition, macros; cel-spec syntax.proto).
  */
-import { CelScalar, type parse } from '@bufbuild/cel';
+import type { parse } from '@bufbuild/cel';
 import { closest } from '../document/words.ts';
+import { celEngine } from './cel-engine.ts';
 
 export type Expr = ReturnType<typeof parse>['expr'];
 export type Positions = Readonly<Record<string, number>>;
@@ -44,11 +45,10 @@ export const VARIABLES: Shape = {
   now: 'open',
 };
 
-const TYPES: ReadonlySet<string> = new Set([
-  ...Object.values(CelScalar).map(({ name }) => name),
-  'list',
-  'map',
-]);
+const isType = (name: string): boolean =>
+  name === 'list' ||
+  name === 'map' ||
+  Object.values(celEngine().CelScalar).some((scalar) => scalar.name === name);
 
 /** Operators that the planner handles itself, so that they are no functions of the environment. */
 const OPERATORS: ReadonlySet<string> = new Set(['_&&_', '_||_', '_?_:_', '_[_]', '@not_strictly_false']);
@@ -99,7 +99,7 @@ function faultOf(node: Expr, scope: readonly string[], overloads: readonly Overl
 }
 
 function variableFault(name: string, scope: readonly string[]): string | undefined {
-  if (scope.includes(name) || Object.hasOwn(VARIABLES, name) || TYPES.has(name)) return undefined;
+  if (scope.includes(name) || Object.hasOwn(VARIABLES, name) || isType(name)) return undefined;
   return `unknown variable ${name}; ${hint(name, Object.keys(VARIABLES), 'the variables are')}`;
 }
 

@@ -1,5 +1,6 @@
 /** What CEL has no function for, and what authors get wrong without: paths and hosts. */
-import { CelScalar, celFunc, type CelFunc } from '@bufbuild/cel';
+import type { CelFunc } from '@bufbuild/cel';
+import { celEngine } from './cel-engine.ts';
 
 /** Longer paths are not judged (PATH_MAX of Linux). */
 export const PATH_LENGTH_MAX = 4096;
@@ -46,9 +47,11 @@ export function urlHost(url: string): string {
   return host;
 }
 
-const { STRING, BOOL } = CelScalar;
-
-export const CEL_FUNCTIONS: CelFunc[] = [
-  celFunc('pathUnder', [STRING, STRING], BOOL, pathUnder),
-  celFunc('urlHost', [STRING], STRING, urlHost),
-];
+export function celFunctions(): CelFunc[] {
+  const { celFunc, CelScalar } = celEngine();
+  const { STRING, BOOL } = CelScalar;
+  return [
+    celFunc('pathUnder', [STRING, STRING], BOOL, pathUnder),
+    celFunc('urlHost', [STRING], STRING, urlHost),
+  ];
+}

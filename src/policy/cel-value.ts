@@ -2,8 +2,9 @@
  * From strict JSON to CEL values, counted on the way so that the cost of an expression can be bounded before it
  * runs. Objects become maps, never plain objects: a key named `constructor` is a key and nothing else.
  */
-import { celList, celMap, type CelInput, type CelMap } from '@bufbuild/cel';
+import type { CelInput, CelMap } from '@bufbuild/cel';
 import { JsonNumber, type Json } from '../event/json.ts';
+import { celEngine } from './cel-engine.ts';
 
 /** Bytes of UTF-8 that the arguments may hold in keys, strings and numbers; each value counts one more. */
 export const CEL_ARGUMENTS_BYTES_DEFAULT = 262_144;
@@ -30,7 +31,7 @@ export function toCelMap(value: ReadonlyMap<string, Json>, bytesMax: number, siz
 
 /** A map whose members are there even where they are null: the library's own `has` and `in` say that they are not. */
 export function exactMap(members: ReadonlyMap<string, CelInput>): CelMap {
-  const map = celMap(members);
+  const map = celEngine().celMap(members);
   // Assigned: to define it costs more than to make the map, and maps are made for each request.
   map.has = (key: unknown) => typeof key === 'string' && members.has(key);
   return map;
@@ -70,7 +71,7 @@ function convertMap(value: ReadonlyMap<string, Json>, counter: Counter, depth: n
 
 function convertList(value: readonly Json[], counter: Counter, depth: number): CelInput {
   enter(counter, value.length, depth);
-  return celList(value.map((item) => convert(item, counter, depth)));
+  return celEngine().celList(value.map((item) => convert(item, counter, depth)));
 }
 
 const INT64_MIN = -(2n ** 63n);

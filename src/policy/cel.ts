@@ -4,11 +4,11 @@
  * The engine has no bound on what an expression may cost. So loops are counted before it runs, and what functions
  * read of long strings and large values is metered while it does.
  */
-import { celEnv, celError, isCelError, isCelList, isCelMap, parse, plan, unparse } from '@bufbuild/cel';
-import type { CelEnv, CelInput, CelValue } from '@bufbuild/cel';
+import type { CelEnv, CelInput, CelValue, parse, plan } from '@bufbuild/cel';
 import { checkNames, iterations, namesIn, walk } from './cel-check.ts';
 import type { CelFault, Expr, Overload, Positions } from './cel-check.ts';
-import { CEL_FUNCTIONS } from './cel-functions.ts';
+import { celEngine } from './cel-engine.ts';
+import { celFunctions } from './cel-functions.ts';
 import { CelLimitError } from './cel-value.ts';
 
 /** UTF-16 units of one condition. */
@@ -59,16 +59,18 @@ export function compile(source: string): CompileResult {
     return refuse(0, `the condition is longer than ${CEL_EXPRESSION_LENGTH_MAX} characters`);
   }
   try {
+    const { env, overloads } = prepared();
+    const { parse, plan } = celEngine();
     const parsed = parse(source);
     const positions = parsed.sourceInfo?.positions ?? {};
-    const faults = checkNames(parsed.expr, { source, positions, overloads: OVERLOADS });
+    const faults = checkNames(parsed.expr, { source, positions, overloads });
     faults.push(...badPatterns(parsed.expr, positions));
     if (faults.length > 0) return { ok: false, faults };
     const { case: kind, value } = parsed.expr.exprKind;
     if (kind === 'listExpr' || (kind === 'constExpr' && value.constantKind.case !== 'boolValue')) {
       return refuse(0, 'the condition is never true or false');
     }
-    const evaluate = plan(ENV, parsed.expr);
+    const evaluate = plan(env, parsed.expr);
     const names = namesIn(parsed.expr);
     return { ok: true, compiled: { source, parsed, names, iterations: iterations(parsed.expr), evaluate } };
   } catch (error) {
@@ -88,7 +90,7 @@ export function run(compiled: Compiled, variables: CelVariables): RunResult {
     meter.nodes = variables.nodes;
     const value = compiled.evaluate(bindings);
     if (typeof value === 'boolean') return { ok: true, value };
-    if (isCelError(value)) return { ok: false, message: failureWords(value, compiled) };
+    if (celEngine().isCelError(value)) return { ok: false, message: failureWords(value, compiled) };
     return { ok: false, message: 'the condition is neither true nor false' };
   } catch {
     return { ok: false, message: 'the condition cannot be evaluated' };
@@ -119,16 +121,18 @@ function charge(name: string, values: readonly (CelValue | undefined)[]): void {
 }
 
 function isContainer(value: CelValue | undefined): boolean {
+  const { isCelList, isCelMap } = celEngine();
   return isCelList(value) || isCelMap(value);
 }
 
 function weight(value: CelValue | undefined): number {
   if (typeof value === 'string') return value.length;
+  const { isCelList, isCelMap } = celEngine();
   return isCelList(value) || isCelMap(value) ? value.size : 0;
 }
 
 function meteredEnv(): CelEnv {
-  const base = celEnv({ funcs: CEL_FUNCTIONS });
+  const base = celEngine().celEnv({ funcs: celFunctions() });
   const groups = new Map<string, FuncGroup>();
   for (const { name } of base.funcs) {
     const group = base.funcs.find(name);
@@ -150,21 +154,35 @@ function metered(group: FuncGroup): FuncGroup {
   return Object.create(group, { call: { value: call } }) as FuncGroup;
 }
 
-const ENV = meteredEnv();
+interface Prepared {
+  readonly env: CelEnv;
+  readonly overloads: readonly Overload[];
+  readonly timestamp: ReturnType<typeof plan>;
+  readonly unknown: CelInput;
+}
 
-const OVERLOADS: readonly Overload[] = [...ENV.funcs].map((func) => ({
-  name: func.name,
-  method: func.target !== undefined,
-  arity: func.arguments.length,
-}));
+let ready: Prepared | undefined;
 
-const TIMESTAMP = plan(ENV, parse('timestamp(text)'));
+/** What all conditions have in common, made for the first one. */
+function prepared(): Prepared {
+  if (ready !== undefined) return ready;
+  const { parse, plan, celError } = celEngine();
+  const env = meteredEnv();
+  const overloads = [...env.funcs].map((func) => ({
+    name: func.name,
+    method: func.target !== undefined,
+    arity: func.arguments.length,
+  }));
+  const timestamp = plan(env, parse('timestamp(text)'));
+  ready = { env, overloads, timestamp, unknown: celError('not known yet') as unknown as CelInput };
+  return ready;
+}
 
 /** A moment as CEL has it. */
 export function celTimestamp(moment: Date): CelInput {
   meter.left = CEL_WORK_MAX;
-  const value = TIMESTAMP({ text: moment.toISOString() });
-  if (isCelError(value)) throw value;
+  const value = prepared().timestamp({ text: moment.toISOString() });
+  if (celEngine().isCelError(value)) throw value;
   return value;
 }
 
@@ -173,7 +191,7 @@ export function celTimestamp(moment: Date): CelInput {
  * be: for the engine it is an error, and only what an error cannot change absorbs one (CEL language definition,
  * logical operators).
  */
-export const CEL_UNKNOWN: CelInput = celError('not known yet') as unknown as CelInput;
+export const celUnknown = (): CelInput => prepared().unknown;
 
 // --- Words ---
 
@@ -194,7 +212,8 @@ function badPatterns(expr: Expr, positions: Positions): CelFault[] {
       faults.push({ offset, message: 'the pattern of matches must be a string' });
       return;
     }
-    const test = plan(ENV, parse(`''.matches(${JSON.stringify(constantKind.value)})`));
+    const { parse, plan, isCelError } = celEngine();
+    const test = plan(prepared().env, parse(`''.matches(${JSON.stringify(constantKind.value)})`));
     meter.left = CEL_WORK_MAX;
     const result: unknown = test();
     if (isCelError(result)) faults.push({ offset, message: `not a valid RE2 pattern: ${result.message}` });
@@ -249,7 +268,7 @@ function excerpt(parsed: Compiled['parsed'], exprId: bigint | undefined): string
     if (node.id === exprId) found = node;
   });
   try {
-    return found === undefined ? undefined : unparse({ ...parsed, expr: found });
+    return found === undefined ? undefined : celEngine().unparse({ ...parsed, expr: found });
   } catch {
     return undefined;
   }

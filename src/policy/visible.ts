@@ -6,7 +6,7 @@
  */
 import type { Json } from '../event/json.ts';
 import { walk } from './cel-check.ts';
-import { CEL_UNKNOWN, run, type Bindings, type CelVariables, type Compiled } from './cel.ts';
+import { celUnknown, run, type Bindings, type CelVariables, type Compiled } from './cel.ts';
 import { evaluateLimits, type EvaluateLimits } from './evaluate.ts';
 import { isGranted } from './grants.ts';
 import { matchesIdentity, matchesTarget, type Policy, type Rule } from './policy.ts';
@@ -166,7 +166,7 @@ function isRequest(name: string): boolean {
 function without(variables: CelVariables, unknown: 'args' | 'request'): CelVariables {
   const bind = (names: readonly string[]): Bindings => {
     const bindings: Bindings = Object.assign(Object.create(null), variables.bind(names));
-    bindings[unknown] = CEL_UNKNOWN;
+    bindings[unknown] = celUnknown();
     return bindings;
   };
   return { ...variables, bind };
