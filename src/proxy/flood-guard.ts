@@ -148,9 +148,10 @@ function createShares(fullness: () => number): (caller: string, bytes: number) =
       total = 0;
       return false;
     }
-    const mine = (held.get(caller) ?? 0) + bytes;
+    const key = held.has(caller) || held.size < SOURCES_MAX ? caller : 'others';
+    const mine = (held.get(key) ?? 0) + bytes;
     if (mine > SHARE_BYTES_MIN && mine > SHARE_MAX * (total + bytes) && held.size > 1) return true;
-    held.set(caller, mine);
+    held.set(key, mine);
     total += bytes;
     return false;
   };

@@ -177,6 +177,19 @@ describe('the flood guard', () => {
     assert.equal((await gate.decide(call, origin('loud'), 'to_upstream')).forward, true);
   });
 
+  test('tells no more callers apart than its limit while the spool fills up: those after them have one share', async () => {
+    const { gate, clock } = open();
+    clock.fullness = 0.6;
+    const from = async (name: string): Promise<boolean> =>
+      (await gate.decide(call, origin(name), 'to_upstream')).forward;
+    for (let index = 0; index < SOURCES_MAX; index += 1) assert.ok(await from(`known ${index}`));
+    let passed = 0;
+    while (passed < SOURCES_MAX && (await from(`late ${passed}`))) passed += 1;
+    // A quarter of all is a third of what the others have.
+    assert.equal(passed, Math.floor(SOURCES_MAX / 3));
+    assert.ok(await from('known 0'));
+  });
+
   test('counts no shares while there is room, nor where there is only one caller', async () => {
     const { gate, clock } = open();
     for (const fullness of [0.4, 0.9]) {
