@@ -8,7 +8,7 @@
 import { loadServeConfig, type Environment, type ServeConfig } from './config.ts';
 import { packageVersion } from './config/places.ts';
 import { checkExporters } from './export/delivery.ts';
-import { targetText } from './policy/kills.ts';
+import { killedServers, targetText } from './policy/kills.ts';
 import type { Policy } from './policy/policy.ts';
 import { createBridge } from './proxy/bridge/bridge.ts';
 import { createHttpDoor, type DoorSettings, type HttpDoor } from './proxy/http/door.ts';
@@ -61,6 +61,8 @@ export async function startServe(options: ServeOptions): Promise<Serving> {
     bridge,
     diagnostics,
   });
+  // After the door, which has listened before, so that what is open ends as stopped by hand and not for want of a process.
+  core.gate.killSwitch?.onKill(() => bridge.endServers(killedServers(core.kills())));
   const [address, health] = await Promise.all([door.listen(), startHealth(config, core)]).catch(
     async (error: unknown) => {
       await door.close(0);

@@ -28,8 +28,9 @@ const HELP = `Usage: mcp-verdict kill TARGET... [--reason TEXT] [--for TIME] [--
        mcp-verdict kill lift TARGET... [--file FILE] [--json]
 
 Stops what it names, in every serve and every wrap of this user, within ${(2 * KILL_LOOK_MS) / 1000} seconds and without a restart: each of its
-messages is refused before policy is asked, and recorded as such; its calls in flight and its streams end. lift undoes
-it. Only what is verified is matched, never what a client says of itself.
+messages is refused before policy is asked, and recorded as such; its calls in flight and its streams end, and the
+processes that serve has started of a server named here. lift undoes it. Only what is verified is matched, never what
+a client says of itself.
 
   --all           everything
   --server NAME   a server, as verdict.yaml (or wrap --server) names it

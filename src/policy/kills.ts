@@ -163,6 +163,11 @@ export function killOf(kills: readonly Kill[], subject: Subject, nowMs: number):
   return kills.find((kill) => !isOver(kill, nowMs) && isFor(kill, subject));
 }
 
+/** The servers that are stopped by name. */
+export function killedServers(kills: readonly Kill[]): ReadonlySet<string> {
+  return new Set(kills.flatMap(({ scope, id }) => (scope === 'server' && id !== undefined ? [id] : [])));
+}
+
 function isFor(kill: Kill, subject: Subject): boolean {
   return MATCHES[kill.scope](kill, subject);
 }

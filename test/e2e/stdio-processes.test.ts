@@ -1,6 +1,7 @@
 /** The processes that `serve` starts: as many as it may, for as long as somebody uses them, and none left behind. */
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { runCli } from '../support/cli.ts';
 import { open, send, streamReader, type ClientRequest } from '../support/http-scene.ts';
 import { call, SCRIPTED_SERVER, watchPresence } from '../support/stdio-fixtures.ts';
 import {
@@ -99,6 +100,30 @@ test(
     const stopped = proxy.stop();
     await read('Long running operation completed');
     assert.equal((await stopped).code, 0);
+  },
+);
+
+test(
+  'the kill switch of a server ends its processes, of both eras, and no others; lifted, there are new ones',
+  { timeout: TIMEOUT_MS },
+  async (t) => {
+    const { proxy, directory, session, listen, modern, presence, post } = await processScene(t);
+    const kill = async (...args: readonly string[]): Promise<void> => {
+      const { code, stderr } = await runCli(['kill', ...args, '--file', 'kill.json'], { cwd: directory });
+      assert.equal(code, 0, stderr);
+    };
+    await listen('stubborn', await session('stubborn'));
+    await modern('other');
+    const good = await session('good');
+    for (const name of ['stubborn', 'other', 'good']) await presence.arrived(name);
+    await kill('--server', 'stubborn', '--server', 'other');
+    await presence.gone('stubborn');
+    await presence.gone('other');
+    assert.equal((await post('good', call(1, 'echo', { text: 'still here' }), good)).status, 200);
+    assert.match((await modern('other')).body.toString(), /kill switch/);
+    await kill('lift', '--server', 'other');
+    await proxy.waitFor(/the kill switch is lifted for the server other/);
+    assert.match((await modern('other')).body.toString(), /"result"/);
   },
 );
 

@@ -8,6 +8,7 @@ import {
   isOver,
   isSameTarget,
   killDetails,
+  killedServers,
   killOf,
   killsText,
   KILL_REASON_CHARS_MAX,
@@ -183,6 +184,16 @@ describe('the file of the kill switch', () => {
     const text = 'apiVersion: mcp-verdict/v1\nkind: KillSwitch\nkills:\n  - server: stripe  # for now\n';
     assert.partialDeepStrictEqual(loaded(text), [{ scope: 'server', id: 'stripe' }]);
   });
+});
+
+test('servers are stopped by name alone: of what stops a caller, or everything, no server is to blame', () => {
+  const kills: readonly Kill[] = [
+    { scope: 'all' },
+    { scope: 'user', id: 'files' },
+    { scope: 'server', id: 'stripe' },
+    { scope: 'server', id: 'mail' },
+  ];
+  assert.deepEqual([...killedServers(kills)], ['stripe', 'mail']);
 });
 
 test('kills are for the same whatever else they say', () => {

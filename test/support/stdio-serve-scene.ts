@@ -22,6 +22,7 @@ export interface StdioServeOptions {
 
 export interface StdioServeScene {
   readonly proxy: Running;
+  readonly directory: string;
   /** Where a server is. */
   url(server: string): URL;
   /** Ends whatever still runs. */
@@ -48,6 +49,7 @@ export async function startStdioServe(options: StdioServeOptions): Promise<Stdio
   writeFileSync(
     join(directory, 'verdict.yaml'),
     'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\nkeys: {directory: keys}\n' +
+      'kill_switch: kill.json\n' +
       `spool: {directory: spool}\nservers: ${JSON.stringify(servers)}\nlimits: ${JSON.stringify(limits)}\n`,
   );
   const proxy = startCli(['serve', '--config', 'verdict.yaml'], { env, cwd: directory });
@@ -55,6 +57,7 @@ export async function startStdioServe(options: StdioServeOptions): Promise<Stdio
   const [, first = ''] = await proxy.waitFor(new RegExp(`serving ${names.at(-1)} at (\\S+)`));
   return {
     proxy,
+    directory,
     url: (server) => new URL(`/${server}/mcp`, first),
     async close() {
       await proxy.stop('SIGKILL');

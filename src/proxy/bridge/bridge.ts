@@ -28,6 +28,8 @@ export interface BridgeOptions {
 export interface Bridge extends UpstreamClient<StdioUpstream> {
   /** Ends the processes of servers that are not among these: they are not configured any more, or otherwise. */
   keepOnly(upstreams: ReadonlySet<StdioUpstream>): void;
+  /** Ends the processes of servers of these names, which are stopped by hand; later requests start others. */
+  endServers(names: ReadonlySet<string>): void;
 }
 
 /** Throws `config_invalid` for a limit out of its range. */
@@ -39,6 +41,10 @@ export function createBridge(options: BridgeOptions): Bridge {
   const places = new Places(limits);
   const legacy = new LegacySessions(room, places);
   const modern = new ModernProcesses(room, places, new Backoff(nowMs));
+  const end = (isMeant: (upstream: StdioUpstream) => boolean, code: string): void => {
+    legacy.end(isMeant, code);
+    modern.end(isMeant, code);
+  };
   return {
     async send(request) {
       try {
@@ -50,10 +56,8 @@ export function createBridge(options: BridgeOptions): Bridge {
         return failure('bridge_failed', true);
       }
     },
-    keepOnly(upstreams) {
-      legacy.keepOnly(upstreams);
-      modern.keepOnly(upstreams);
-    },
+    keepOnly: (upstreams) => end((upstream) => !upstreams.has(upstream), 'server_changed'),
+    endServers: (names) => end(({ name }) => names.has(name), 'killed'),
     async close() {
       await Promise.all([legacy.close(), modern.close()]);
       throttle.flush();

@@ -70,10 +70,10 @@ export class LegacySessions {
     return this.#within(tenancy, request, message);
   }
 
-  /** Ends the sessions of servers that are not among these. */
-  keepOnly(upstreams: ReadonlySet<StdioUpstream>): void {
+  /** Ends the sessions of some servers. @param code for the outcomes of what is open */
+  end(isMeant: (upstream: StdioUpstream) => boolean, code: string): void {
     for (const tenancy of this.#sessions.values()) {
-      if (!upstreams.has(tenancy.upstream)) this.#end(tenancy, 'server_changed');
+      if (isMeant(tenancy.upstream)) this.#end(tenancy, code);
     }
   }
 

@@ -80,10 +80,10 @@ export class ModernProcesses {
     return reply.result;
   }
 
-  /** Ends the processes of servers that are not among these. */
-  keepOnly(upstreams: ReadonlySet<StdioUpstream>): void {
+  /** Ends the processes of some servers. @param code for the outcomes of what is open */
+  end(isMeant: (upstream: StdioUpstream) => boolean, code: string): void {
     for (const tenancy of this.#tenancies.values()) {
-      if (!upstreams.has(tenancy.upstream)) this.#end(tenancy, 'server_changed');
+      if (isMeant(tenancy.upstream)) this.#end(tenancy, code);
     }
   }
 

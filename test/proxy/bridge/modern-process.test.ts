@@ -174,6 +174,24 @@ describe('a process of the modern era', () => {
     );
   });
 
+  test('ends when its server is stopped by hand, however it is configured, and others stay', async (t) => {
+    const scene = bridgeScene(t);
+    const former = scene.ask({ body: modern(1) });
+    await lineOf(scene, 0, 0);
+    void scene.send({ body: modern(1), upstream: { ...FILES, share: 'all' } });
+    await lineOf(scene, 0, 1);
+    void scene.send({ body: modern(1), upstream: { ...FILES, name: 'other' } });
+    await lineOf(scene, 0, 2);
+    scene.bridge.endServers(new Set(['files']));
+    await assert.rejects(former, /failed: killed/);
+    assert.deepEqual(
+      scene.servers.map(({ stopped }) => stopped),
+      [true, true, false],
+    );
+    void scene.send({ body: modern(2) });
+    await lineOf(scene, 0, 3);
+  });
+
   test('that begins to read late gets what is still wanted, and hears of what is not', async (t) => {
     const scene = bridgeScene(t);
     void scene.send({ body: modern(0) });

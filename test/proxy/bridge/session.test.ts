@@ -121,6 +121,22 @@ describe('a session', () => {
     assert.equal((await ask({ session, body: call(1) })).status, 404);
   });
 
+  test('ends when its server is stopped by hand, and others stay; the next one has another process', async (t) => {
+    const { bridge, begin, ask, servers } = bridgeScene(t);
+    const session = await begin();
+    await begin({ upstream: { ...FILES, name: 'other' } });
+    const open = ask({ session, body: call(1) });
+    await servers[0]?.line('"id":1');
+    bridge.endServers(new Set(['files']));
+    await assert.rejects(open, /failed: killed/);
+    assert.deepEqual(
+      servers.map(({ stopped }) => stopped),
+      [true, false],
+    );
+    assert.equal((await ask({ session, body: call(1) })).status, 404);
+    assert.notEqual(await begin(), session);
+  });
+
   test('is needed by everything but initialize', async (t) => {
     const { ask, servers } = bridgeScene(t);
     for (const sending of [
