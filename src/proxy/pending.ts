@@ -32,7 +32,7 @@ export interface Pending {
   cancel(key: PendingKey): void;
   /** Whether that is so; asked once. */
   takeCancelled(key: PendingKey): boolean;
-  /** Settles what waits in a session that has ended, and forgets what was taken back in it. */
+  /** Settles what waits in a session that has ended, and forgets what was taken back in one that is lost. */
   endSession(session: EndedSession, status: 'cancelled' | 'unknown'): void;
   /** Settles what it is asked for, with an outcome of the caller's choice. @returns what that was */
   end(isMeant: (origin: Origin) => boolean, outcome: Outcome): readonly Held[];
@@ -120,6 +120,8 @@ export function createPending({ entriesMax, keepMs, nowMs }: PendingOptions): Pe
     takeCancelled: (key) => cancelled.delete(nameOf(key)),
     endSession(session, status) {
       for (const [name, { key }] of entries) if (isWithin(session, key)) drop(name, status);
+      // The streams of calls that were taken back outlive the end that their client has made, by a moment.
+      if (status === 'cancelled') return;
       for (const [name, key] of cancelled) if (isWithin(session, key)) cancelled.delete(name);
     },
     end(isMeant, outcome) {

@@ -168,7 +168,7 @@ describe('pending requests', () => {
     assert.deepEqual([mine.outcomes, other.outcomes, foreign.outcomes], [[{ status: 'cancelled' }], [], []]);
   });
 
-  test('a session that has ended leaves nothing behind of what was taken back in it, nor of other callers', () => {
+  test('a session that is lost leaves nothing behind of what was taken back in it, and what is other callers’', () => {
     const pending = create(10);
     const [mine, another] = [ruling(), ruling()];
     pending.hold(key(1), mine, ORIGIN);
@@ -179,6 +179,13 @@ describe('pending requests', () => {
     assert.deepEqual([mine.outcomes, another.outcomes], [[{ status: 'unknown' }], []]);
     assert.equal(pending.takeCancelled(key(2)), false);
     assert.equal(pending.takeCancelled(key(2, { sessionId: 't' })), true);
+  });
+
+  test('what was taken back in a session that its client ends is taken back for the stream that ends after it', () => {
+    const pending = create(10);
+    pending.cancel(key(1));
+    pending.endSession({ server: 'files', sessionId: 's' }, 'cancelled');
+    assert.equal(pending.takeCancelled(key(1)), true);
   });
 
   test('closing settles all as unknown', () => {
