@@ -108,6 +108,10 @@ export async function startDoors(agents: readonly string[], guarded: readonly st
   const proxy = await startServe(directory, {
     ...mapped(urls, 'http', (url) => ({ url })),
     ...mapped(stdio, 'stdio', (args) => ({ command: process.execPath, args, env: memory('serve') })),
+  }).catch(async (error: unknown) => {
+    // Else they would keep the test from ending.
+    await Promise.all(running.map((each) => each.running.stop('SIGKILL')));
+    throw error;
   });
   return {
     files,

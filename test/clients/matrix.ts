@@ -59,12 +59,28 @@ async function playInTime(run: Run, endpoint: Endpoint, script: Script, doors: D
   }
 }
 
+/** The long lane sets MCP_VERDICT_CLIENTS=all: every client goes every way. */
+const ALL_WAYS = process.env['MCP_VERDICT_CLIENTS'] === 'all';
+
+function routesOf(player: Player): readonly Route[] {
+  const { legacy, speaks, goes, fast } = player;
+  const all = ROUTES.filter(
+    (route) =>
+      (legacy || route.server === 'fixture') && speaks.includes(route.client) && goes?.(route) !== false,
+  );
+  if (ALL_WAYS || fast === undefined) return all;
+  const few = all.filter((route) => fast.includes(nameOf(route)));
+  const doorsOf = (routes: readonly Route[]): ReadonlySet<string> =>
+    new Set(routes.map(({ door, upstream }) => `${door} ${upstream}`));
+  assert.equal(few.length, fast.length, `${player.name} does not go all of its ways of the fast lane`);
+  assert.deepEqual(doorsOf(few), doorsOf(all), `${player.name} misses a kind of door in the fast lane`);
+  return few;
+}
+
 /** Declares the tests for a file. */
 export function testMatrix(players: readonly Player[]): void {
   const runs = players.flatMap((player) =>
-    ROUTES.filter(({ server }) => player.legacy || server === 'fixture')
-      .filter((route) => player.speaks.includes(route.client) && player.goes?.(route) !== false)
-      .map((route): Run => ({ player, route, agent: `${player.name}: ${nameOf(route)}` })),
+    routesOf(player).map((route): Run => ({ player, route, agent: `${player.name}: ${nameOf(route)}` })),
   );
   const guarded = players.flatMap((player) =>
     GUARDED.filter(({ client }) => player.single !== true && player.speaks.includes(client))

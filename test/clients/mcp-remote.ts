@@ -9,7 +9,8 @@ import type { Player } from './script.ts';
 /** @param player the client that starts it */
 export function throughMcpRemote(player: Player): Player {
   return {
-    ...player,
+    revision: player.revision,
+    legacy: player.legacy,
     name: `${player.name} through mcp-remote`,
     speaks: ['http'],
     goes: ({ server }) => server === (player.legacy ? 'everything' : 'fixture'),

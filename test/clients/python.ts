@@ -66,6 +66,11 @@ export function pythonClient(): PythonClient {
         legacy: true,
         speaks,
         goes: ({ server }) => server === 'everything' || server === 'fixture',
+        fast: [
+          'serve in front of everything (http)',
+          'wrap in front of everything (stdio)',
+          'serve in front of fixture (stdio)',
+        ],
         play: play('legacy'),
       },
       {
@@ -74,6 +79,11 @@ export function pythonClient(): PythonClient {
         legacy: true,
         speaks,
         goes: ({ server }) => server !== 'everything',
+        fast: [
+          'serve in front of fixture (http)',
+          'wrap in front of files (stdio)',
+          'serve in front of memory (stdio)',
+        ],
         play: play('auto'),
       },
       { name: 'Python SDK pinned', revision: '2026-07-28', legacy: false, speaks, play: play('2026-07-28') },

@@ -90,6 +90,8 @@ export interface Player {
   readonly cannot?: readonly string[];
   /** Ways that it goes, of those that it can; default: all. */
   readonly goes?: (route: Route) => boolean;
+  /** Names of those that it goes in the fast lane; default: all. One through each kind of door must be among them. */
+  readonly fast?: readonly string[];
   /** Whether it plays single requests only, each in a session of its own. */
   readonly single?: true;
   /** Answers all that it is asked, see ANSWERS. Closes what it has opened, whatever happens. */

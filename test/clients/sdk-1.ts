@@ -37,6 +37,14 @@ export const sdk1: Player = {
   revision: '2025-11-25',
   legacy: true,
   speaks: ['http', 'stdio'],
+  fast: [
+    'serve in front of everything (http)',
+    'wrap in front of everything (stdio)',
+    'serve in front of everything (stdio)',
+    'serve in front of fixture (http)',
+    'wrap in front of files (stdio)',
+    'serve in front of memory (stdio)',
+  ],
   play: (endpoint, script) => playWith((ears) => open(endpoint, ears), script),
 };
 

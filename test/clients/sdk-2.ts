@@ -42,8 +42,34 @@ const inMode = (
   play: (endpoint, script) => playWith((ears) => open(endpoint, ears, versionNegotiation), script),
 });
 
-export const sdk2Legacy = inMode('legacy', { revision: '2025-11-25', legacy: true }, { mode: 'legacy' });
-export const sdk2Auto = inMode('auto', { revision: '2026-07-28', legacy: true }, { mode: 'auto' });
+export const sdk2Legacy = inMode(
+  'legacy',
+  {
+    revision: '2025-11-25',
+    legacy: true,
+    fast: [
+      'serve in front of everything (http)',
+      'wrap in front of fixture (stdio)',
+      'serve in front of fixture (stdio)',
+    ],
+  },
+  { mode: 'legacy' },
+);
+export const sdk2Auto = inMode(
+  'auto',
+  {
+    revision: '2026-07-28',
+    legacy: true,
+    // It finds a server of each era.
+    fast: [
+      'serve in front of everything (http)',
+      'serve in front of fixture (http)',
+      'wrap in front of everything (stdio)',
+      'serve in front of fixture (stdio)',
+    ],
+  },
+  { mode: 'auto' },
+);
 export const sdk2Pinned = inMode(
   'pinned',
   { revision: '2026-07-28', legacy: false },
