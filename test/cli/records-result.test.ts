@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import { bodiesOfResult, mayHoldBodies } from '../../src/cli/records-result.ts';
 import type { VerifyReport } from '../../src/event/verify-report.ts';
 import { KEY, told, wholeStream } from '../event/verify-scene.ts';
+import { anyCharacter } from '../support/any-text.ts';
 import { records, temporaryDirectory } from './records-scene.ts';
 
 const directory = temporaryDirectory();
@@ -78,7 +79,7 @@ describe('records verify reads what a search gives back', () => {
 
 test('whatever is in a body, a result that wraps it is seen and gives it back', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), (text) => {
+    fc.property(fc.string({ unit: anyCharacter }), (text) => {
       const body = JSON.stringify({ a: text, 'verdict.stream.id': 'x' });
       for (const wrap of [{ result: { _raw: body } }, { _msg: body }, { event: body }, { line: body }]) {
         assert.ok(mayHoldBodies(JSON.stringify(wrap)));

@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { canonicalEvent, canonicalJson } from '../../src/event/canonical.ts';
 import { JsonNumber } from '../../src/event/json.ts';
 import type { Json } from '../../src/event/json.ts';
+import { anyCharacter } from '../support/any-text.ts';
 
 const object = (...members: [string, Json][]): Json => new Map(members);
 
@@ -120,7 +121,7 @@ test('canonical JSON is JSON of the same value, and canonical again', () => {
 test('the order in which members were sent does not show', () => {
   fc.assert(
     fc.property(
-      fc.uniqueArray(fc.string({ unit: 'binary' }), { selector: (key) => key.toWellFormed() }),
+      fc.uniqueArray(fc.string({ unit: anyCharacter }), { selector: (key) => key.toWellFormed() }),
       (keys) => {
         const forth = new Map(keys.map((key) => [key, key]));
         const back = new Map(keys.toReversed().map((key) => [key, key]));

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { EVENT_NAMES, KEYS } from '../../src/event/vocabulary.ts';
 import type { Event, Scalar } from '../../src/event/vocabulary.ts';
 import type { FormattedRecord } from '../../src/format/record.ts';
+import { anyCharacter } from '../support/any-text.ts';
 import { chainOf, NASTY } from './samples.ts';
 
 /** Pieces that are syntax to some format, line end to some reader, or a forgery to some eye. */
@@ -14,7 +15,7 @@ const PIECES = [
 
 export const nastyText: fc.Arbitrary<string> = fc.oneof(
   fc.array(fc.constantFrom(...PIECES), { maxLength: 12 }).map((pieces) => pieces.join('')),
-  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc.string({ unit: anyCharacter, maxLength: 40 }),
   fc.constantFrom(
     '',
     ' ',

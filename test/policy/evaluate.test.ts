@@ -7,6 +7,7 @@ import { explainRules } from '../../src/policy/explain.ts';
 import { candidates } from '../../src/policy/policy.ts';
 import type { Policy } from '../../src/policy/policy.ts';
 import type { PolicyRequest } from '../../src/policy/verdict.ts';
+import { runs } from '../support/runs.ts';
 import { jsonArgs, NOW, policyOf, policyText, requestOf } from './support.ts';
 
 function decide(
@@ -329,7 +330,7 @@ describe('whatever the rules and the order', () => {
           .toReversed();
         assert.equal(decide(build(rules), { args, identity }), decide(build(moved), { args, identity }));
       }),
-      { numRuns: 60 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -341,7 +342,7 @@ describe('whatever the rules and the order', () => {
         if (before.startsWith('deny') && !before.startsWith('deny default')) assert.match(after, /^deny/);
         if (before.startsWith('require_approval')) assert.doesNotMatch(after, /^allow/);
       }),
-      { numRuns: 60 },
+      { numRuns: runs(25) },
     );
   });
 
@@ -355,7 +356,7 @@ describe('whatever the rules and the order', () => {
         if (evaluation.trace().some(({ outcome }) => outcome === 'failed'))
           assert.equal(evaluation.verdict.effect, 'deny');
       }),
-      { numRuns: 60 },
+      { numRuns: runs(25) },
     );
   });
 });

@@ -5,6 +5,7 @@ import { ANONYMOUS, type Identity } from '../../src/identity/identity.ts';
 import { evaluate } from '../../src/policy/evaluate.ts';
 import { visibleTo, type ItemKind } from '../../src/policy/visible.ts';
 import type { PolicyRequest } from '../../src/policy/verdict.ts';
+import { runs } from '../support/runs.ts';
 import { jsonArgs, NOW, policyOf, policyText, requestOf } from './support.ts';
 
 const ALICE: Identity = { source: 'api_key', keyId: 'k_1', user: 'alice', roles: ['ops'] };
@@ -247,7 +248,7 @@ describe('what evaluate says', () => {
           if (kind === 'resource') assert.equal(seen, passes);
         }
       }),
-      { numRuns: 120 },
+      { numRuns: runs(50) },
     );
   });
 
@@ -261,7 +262,7 @@ describe('what evaluate says', () => {
         const { effect } = evaluate(policy, request, { now: NOW, unmatched: 'deny' }).verdict;
         assert.equal(visibleTo(policy, base, { now: NOW })('tool', 'read'), effect !== 'deny');
       }),
-      { numRuns: 60 },
+      { numRuns: runs(30) },
     );
   });
 });

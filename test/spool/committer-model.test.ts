@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { runs } from '../support/runs.ts';
 import { life } from '../support/spool-life.ts';
 import { SpoolModel } from '../support/spool-model.ts';
 
-/** The long lane sets MCP_VERDICT_MODEL_RUNS=5000. */
-const RUNS = Number(process.env['MCP_VERDICT_MODEL_RUNS'] ?? 300);
+const RUNS = runs(100);
 
 test('no promise is broken by power cuts, kills, full disks, failing disks and restarts', async () => {
   const sums = new Map<string, number>();

@@ -26,10 +26,32 @@ function survival(random: Random): (versions: number) => number {
   };
 }
 
+/** Bytes that grow in place: a copy of the whole for each write would be most of what a test does. */
+class Content {
+  /** Zeros behind `length`. */
+  #room: Buffer = Buffer.alloc(0);
+  length = 0;
+
+  get bytes(): Buffer {
+    return this.#room.subarray(0, this.length);
+  }
+
+  /** To at least this length. */
+  grow(length: number): void {
+    if (length > this.#room.length) this.#room = sized(this.#room, Math.max(length, 2 * this.#room.length));
+    this.length = Math.max(this.length, length);
+  }
+
+  write(bytes: Uint8Array, position: number): void {
+    this.grow(position + bytes.length);
+    this.#room.set(bytes, position);
+  }
+}
+
 export class SimulatedFile {
   readonly kind = 'file';
-  #durable: Buffer = Buffer.alloc(0);
-  #now: Buffer = Buffer.alloc(0);
+  readonly #durable = new Content();
+  readonly #now = new Content();
   /** What each sector held after each write since the last sync. */
   #pending = new Map<number, Buffer[]>();
   /** What was written before a sync that failed: no later sync makes it durable, yet it may be on the disk. */
@@ -38,8 +60,8 @@ export class SimulatedFile {
 
   static of(bytes: Uint8Array): SimulatedFile {
     const file = new SimulatedFile();
-    file.#durable = Buffer.from(bytes);
-    file.#now = Buffer.from(bytes);
+    file.#durable.write(bytes, 0);
+    file.#now.write(bytes, 0);
     return file;
   }
 
@@ -48,22 +70,19 @@ export class SimulatedFile {
   }
 
   get bytes(): Buffer {
-    return Buffer.from(this.#now);
+    return Buffer.from(this.#now.bytes);
   }
 
   read(into: Uint8Array, position: number): number {
-    const part = this.#now.subarray(position, position + into.length);
+    const part = this.#now.bytes.subarray(position, position + into.length);
     into.set(part);
     return part.length;
   }
 
   write(bytes: Uint8Array, position: number): void {
     const end = position + bytes.length;
-    if (end > this.#now.length) {
-      this.#now = Buffer.concat([this.#now, Buffer.alloc(end - this.#now.length)]);
-      this.#sizes.push(end);
-    }
-    this.#now.set(bytes, position);
+    if (end > this.#now.length) this.#sizes.push(end);
+    this.#now.write(bytes, position);
     for (let sector = Math.floor(position / SECTOR_BYTES); sector * SECTOR_BYTES < end; sector += 1) {
       const versions = this.#pending.get(sector) ?? [];
       versions.push(Buffer.from(this.#sector(sector)));
@@ -72,9 +91,9 @@ export class SimulatedFile {
   }
 
   sync(): void {
-    this.#durable = sized(this.#durable, this.#now.length);
+    this.#durable.grow(this.#now.length);
     for (const sector of this.#pending.keys()) {
-      this.#durable.set(this.#sector(sector), sector * SECTOR_BYTES);
+      this.#durable.write(this.#sector(sector), sector * SECTOR_BYTES);
       this.#limbo.delete(sector);
     }
     this.#pending.clear();
@@ -92,7 +111,7 @@ export class SimulatedFile {
   crash(random: Random): SimulatedFile {
     const pick = survival(random);
     const sizes = [this.#durable.length, ...this.#sizes];
-    const bytes = sized(this.#durable, sizes[pick(sizes.length - 1)] ?? 0);
+    const bytes = sized(this.#durable.bytes, sizes[pick(sizes.length - 1)] ?? 0);
     for (const sector of new Set([...this.#limbo.keys(), ...this.#pending.keys()])) {
       const versions = [...(this.#limbo.get(sector) ?? []), ...(this.#pending.get(sector) ?? [])];
       const survivor = versions[pick(versions.length) - 1];
@@ -102,7 +121,7 @@ export class SimulatedFile {
   }
 
   #sector(sector: number): Buffer {
-    return this.#now.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
+    return this.#now.bytes.subarray(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
   }
 }
 

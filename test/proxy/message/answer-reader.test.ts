@@ -3,6 +3,7 @@ import test from 'node:test';
 import * as fc from 'fast-check';
 import { readAnswer } from '../../../src/proxy/message/answer-reader.ts';
 import { parseMessage } from '../../../src/proxy/message/message.ts';
+import { anyCharacter } from '../../support/any-text.ts';
 
 const read = (text: string) => readAnswer(Buffer.from(text));
 const ONE = { json: '1', text: '1' };
@@ -122,7 +123,7 @@ test('requests and notifications come out as a client’s would, limits included
 
 test('the id of an answer is the id of its request', () => {
   const ids = fc.oneof(
-    fc.string({ unit: 'binary' }),
+    fc.string({ unit: anyCharacter }),
     fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }),
     fc.constant(-0),
   );
@@ -144,7 +145,7 @@ test('a wide id in exponent form is the whole number it stands for', () => {
 });
 
 test('nesting never throws, with a wide id neither', () => {
-  for (const levels of [10_000, 1_000_000]) {
+  for (const levels of [10_000, 100_000]) {
     for (const id of ['1', '9007199254740993']) {
       const answer = read(`{"id":${id},"result":${'['.repeat(levels)}${']'.repeat(levels)}}`);
       assert.ok(answer.kind === 'response' || answer.kind === 'refused');
