@@ -295,6 +295,19 @@ async function critical(): Promise<string> {
   return `${text}.${Buffer.from(signature).toString('base64url')}`;
 }
 
+/**
+ * Whether a token is another one letter by letter, at most: the last character of a signature stands for four bits that
+ * are in no byte, and a reader may pass over them (RFC 4648, section 3.5).
+ */
+function isSameToken(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((text) => [
+    text.slice(0, text.lastIndexOf('.')),
+    text.split('.').at(-1) ?? '',
+  ]);
+  const bytes = (text = ''): string => Buffer.from(text, 'base64url').toString('hex');
+  return a?.[0] === b?.[0] && a?.[1]?.length === b?.[1]?.length && bytes(a?.[1]) === bytes(b?.[1]);
+}
+
 describe('no failing token yields an identity', () => {
   test('whatever faults its claims have, together or alone', async () => {
     const faults = fc.subarray([...CLAIM_FAULTS], { minLength: 1 });
@@ -321,7 +334,7 @@ describe('no failing token yields an identity', () => {
         for (const { at, take, put } of edits)
           changed = changed.slice(0, at) + put + changed.slice(at + take);
         // Blanks around a token are no part of it.
-        fc.pre(changed.trim() !== good);
+        fc.pre(!isSameToken(changed.trim(), good));
         assert.ok(!(await authenticate(`Bearer ${changed}`)).ok, changed);
       }),
       { numRuns: 300 },
