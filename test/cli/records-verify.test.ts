@@ -130,7 +130,7 @@ describe('records verify finds', () => {
     const bytes = readFileSync(segments[1] ?? '');
     const end = bytes.indexOf(0);
     const others = segments.filter((path) => path !== segments[1]);
-    for (let at = 0; at < end; at += 41) {
+    for (let at = 0; at < end; at += 89) {
       const broken = Buffer.from(bytes);
       broken[at] = (broken[at] ?? 0) ^ 0x04;
       const { exit } = await verify([file('flipped.log', broken), ...others]);

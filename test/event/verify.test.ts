@@ -4,6 +4,7 @@ import * as fc from 'fast-check';
 import { adoptionText, createVerifier } from '../../src/event/verify.ts';
 import type { VerifierOptions } from '../../src/event/verify.ts';
 import { FINDINGS_MAX, reportLines } from '../../src/event/verify-report.ts';
+import { runs } from '../support/runs.ts';
 import {
   canonical,
   edit,
@@ -65,7 +66,7 @@ test('order, duplicates and other streams in between change nothing', () => {
       assert.deepEqual(told(report), []);
       assert.deepEqual([report.records, report.duplicates, report.ok], [20, duplicates, true]);
     }),
-    { numRuns: 50 },
+    { numRuns: runs(25) },
   );
 });
 
@@ -85,6 +86,7 @@ test('property: a record left out, cut or edited at random is never called prove
       });
       assert.equal(verify(broken).ok, false);
     }),
+    { numRuns: runs(50) },
   );
 });
 

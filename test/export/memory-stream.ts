@@ -12,14 +12,21 @@ export const IDENTITY = {
   scope: { name: 'mcp-verdict', version: '1', schemaUrl: 'https://example/1' },
 };
 
-/** Bodies 1 to `count` of a stream. */
-export function chainOf(count: number, stream = STREAM): string[] {
+/**
+ * Bodies 1 to `count` of a stream.
+ * @param more attributes of each record
+ */
+export function chainOf(
+  count: number,
+  stream = STREAM,
+  more: Readonly<Record<string, string>> = {},
+): string[] {
   let link = firstLink(stream);
   return Array.from({ length: count }, (_, index) => {
     const uid = `019aaaaa-0000-7000-8000-${String(index + 1).padStart(12, '0')}`;
     const stamped = stamp(link, {
       ...DECISION,
-      attributes: { ...DECISION.attributes, 'log.record.uid': uid },
+      attributes: { ...DECISION.attributes, ...more, 'log.record.uid': uid },
     });
     link = stamped.next;
     return stamped.body;

@@ -6,7 +6,7 @@ import { runs } from '../support/runs.ts';
 import { life } from '../support/spool-life.ts';
 import { SpoolModel } from '../support/spool-model.ts';
 
-const RUNS = runs(100);
+const RUNS = runs(75);
 
 test('no promise is broken by power cuts, kills, full disks, failing disks and restarts', async () => {
   const sums = new Map<string, number>();

@@ -11,8 +11,10 @@ export const anyCharacter: fc.Arbitrary<string> = fc.nat(0x10ffff - SURROGATES).
   (index) => String.fromCodePoint(index < SURROGATES_FROM ? index : index + SURROGATES),
   // With a way back, the strings that break programs ("__proto__", "constructor" and such) are made as well.
   (character) => {
-    if (typeof character !== 'string' || [...character].length !== 1) throw new Error('not one character');
-    const codePoint = character.codePointAt(0) ?? 0;
+    const codePoint = typeof character === 'string' ? character.codePointAt(0) : undefined;
+    if (codePoint === undefined || String.fromCodePoint(codePoint) !== character) {
+      throw new Error('not one character');
+    }
     return codePoint < SURROGATES_FROM ? codePoint : codePoint - SURROGATES;
   },
 );

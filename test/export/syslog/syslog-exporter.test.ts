@@ -12,7 +12,7 @@ import type { SyslogSettings } from '../../../src/export/syslog/syslog-exporter.
 import { createAuthority, skipWithoutOpenssl } from '../../support/certificates.ts';
 import { eventually } from '../../support/eventually.ts';
 import { createJumpingTimers } from '../jumping-timers.ts';
-import { chainOf } from '../memory-stream.ts';
+import { chainOf, STREAM } from '../memory-stream.ts';
 import { recordsOf, send } from '../records.ts';
 import { startSyslogServer } from './syslog-server.ts';
 
@@ -94,8 +94,7 @@ describe('the syslog exporter', () => {
     const { exporter, server, timers, received } = await start(t);
     server.behave('hang');
     // More than all buffers on the way hold.
-    const hundred = chainOf(100);
-    const big = Array.from({ length: 100 }, () => hundred).flat();
+    const big = chainOf(100, STREAM, { 'verdict.decision.message': 'x'.repeat(100_000) });
     const failing = waitOf(send(exporter, big));
     await eventually('connected', () => server.connections() === 1);
     for (let turn = 0; turn < 50; turn += 1) await new Promise(setImmediate);
