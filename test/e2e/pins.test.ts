@@ -9,7 +9,7 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Event } from '../../src/event/vocabulary.ts';
 import { startChangingServer } from '../support/changing-server.ts';
 import { CLI, plainEnvironment, runCli, startCli } from '../support/cli.ts';
-import { CHANGED, GOOD, PROGRAM, scene, STDIO } from '../support/pins-scene.ts';
+import { CHANGED, GOOD, pin, PROGRAM, scene, type PinsScene } from '../support/pins-scene.ts';
 
 const TIMEOUT_MS = 240_000;
 const TESTS_AT_ONCE = 3;
@@ -20,10 +20,7 @@ interface Door {
   readonly records: () => Promise<readonly Event[]>;
 }
 
-async function overHttp(
-  t: TestContext,
-  mode: string,
-): Promise<Door & { calls: () => number } & ReturnType<typeof scene>> {
+async function overHttp(t: TestContext, mode: string): Promise<Door & { calls: () => number } & PinsScene> {
   const made = scene();
   const server = await startChangingServer(made.file);
   t.after(server.close);
@@ -31,7 +28,7 @@ async function overHttp(
 }
 
 /** HTTP in front of a server that speaks over stdio. */
-async function overBridge(t: TestContext, mode: string): Promise<Door & ReturnType<typeof scene>> {
+async function overBridge(t: TestContext, mode: string): Promise<Door & PinsScene> {
   const made = scene();
   const server = { command: process.execPath, args: [PROGRAM, 'description'] };
   return { ...made, ...(await serve(t, made, { mode, server })) };
@@ -39,16 +36,16 @@ async function overBridge(t: TestContext, mode: string): Promise<Door & ReturnTy
 
 async function serve(
   t: TestContext,
-  { directory, tools }: ReturnType<typeof scene>,
+  made: PinsScene,
   { mode, server }: { readonly mode: string; readonly server: object },
 ): Promise<Door> {
+  const { directory } = made;
   writeFileSync(
     join(directory, 'verdict.yaml'),
     'listen: 127.0.0.1:0\npolicy: [policy.yaml]\nidentity: {anonymous: allow}\nkeys: {directory: keys}\n' +
       `spool: {directory: spool}\npins: {mode: ${mode}}\nservers: {up: ${JSON.stringify(server)}}\n`,
   );
-  const locked = await tools('lock', '--config', 'verdict.yaml');
-  assert.equal(locked.code, 0, locked.stderr);
+  await pin(made);
   const proxy = startCli(['serve', '--config', 'verdict.yaml'], { cwd: directory });
   t.after(() => proxy.stop('SIGKILL'));
   const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
@@ -63,17 +60,16 @@ async function serve(
   return { client, records };
 }
 
-async function overStdio(t: TestContext, mode: string): Promise<Door & ReturnType<typeof scene>> {
+async function overStdio(t: TestContext, mode: string): Promise<Door & PinsScene> {
   const made = scene();
-  const { directory, tools } = made;
-  const locked = await tools('lock', ...STDIO);
-  assert.equal(locked.code, 0, locked.stderr);
+  const { directory, stdio } = made;
+  await pin(made);
   const client = new Client({ name: 'test', version: '1' });
   const own = ['--policy', 'policy.yaml', '--spool', 'spool', '--keys-directory', 'keys', '--pin', mode];
   await client.connect(
     new StdioClientTransport({
       command: process.execPath,
-      args: [CLI, 'wrap', ...own, ...STDIO],
+      args: [CLI, 'wrap', ...own, ...stdio],
       cwd: directory,
       env: Object.fromEntries(
         Object.entries(plainEnvironment()).filter((pair): pair is [string, string] => pair[1] !== undefined),

@@ -15,15 +15,15 @@ import { readLock } from '../../src/service/pins.ts';
 import { startChangingServer } from '../support/changing-server.ts';
 import { ROOT, runCli, startCli } from '../support/cli.ts';
 import { createFetchServer } from '../support/fetch-server.ts';
-import { CHANGED, GOOD, scene, STDIO } from '../support/pins-scene.ts';
+import { CHANGED, GOOD, scene } from '../support/pins-scene.ts';
 
 const TIMEOUT_MS = 240_000;
 const TESTS_AT_ONCE = 3;
 
 describe('tools lock and tools check', { timeout: TIMEOUT_MS, concurrency: TESTS_AT_ONCE }, () => {
   test('pin what a server lists, find nothing else after, and tell what has changed by where it stands', async () => {
-    const { directory, describeAs, tools } = scene();
-    const locked = await tools('lock', ...STDIO);
+    const { directory, describeAs, tools, stdio } = scene();
+    const locked = await runCli(['tools', 'lock', ...stdio], { cwd: directory });
     assert.equal(locked.code, 0, locked.stderr);
     assert.match(
       locked.stdout,
@@ -31,11 +31,11 @@ describe('tools lock and tools check', { timeout: TIMEOUT_MS, concurrency: TESTS
     );
     assert.match(locked.stdout, /\ntools\.lock\.json: written, 2 added\n$/);
     const before = readFileSync(join(directory, 'tools.lock.json'), 'utf8');
-    const same = await tools('check', ...STDIO);
+    const same = await tools('check', ...stdio);
     assert.deepEqual([same.code, same.stdout.endsWith('tools.lock.json: nothing has changed\n')], [0, true]);
     describeAs(`${CHANGED}\u202e`);
     writeFileSync(join(directory, 'description.new'), '');
-    const changed = await tools('check', ...STDIO);
+    const changed = await runCli(['tools', 'check', ...stdio], { cwd: directory });
     assert.equal(changed.code, 1);
     assert.match(
       changed.stdout,
@@ -46,7 +46,7 @@ describe('tools lock and tools check', { timeout: TIMEOUT_MS, concurrency: TESTS
       /1 added, 1 changed; once somebody has looked at it: mcp-verdict tools lock\n$/,
     );
     assert.equal(readFileSync(join(directory, 'tools.lock.json'), 'utf8'), before, 'check has written');
-    const json = await tools('check', '--json', ...STDIO);
+    const json = await tools('check', '--json', ...stdio);
     const { changes } = JSON.parse(json.stdout) as { changes: readonly { tool: string; kind: string }[] };
     assert.deepEqual(
       changes.map(({ tool, kind }) => [tool, kind]),
@@ -55,10 +55,10 @@ describe('tools lock and tools check', { timeout: TIMEOUT_MS, concurrency: TESTS
         ['new', 'added'],
       ],
     );
-    assert.equal((await tools('lock', ...STDIO)).code, 0);
-    assert.equal((await tools('check', ...STDIO)).code, 0);
+    assert.equal((await tools('lock', ...stdio)).code, 0);
+    assert.equal((await tools('check', ...stdio)).code, 0);
     rmSync(join(directory, 'description.new'));
-    assert.match((await tools('check', ...STDIO)).stdout, /\n- up\/new\n/);
+    assert.match((await tools('check', ...stdio)).stdout, /\n- up\/new\n/);
     assert.deepEqual(readdirSync(directory).toSorted(), ['description', 'policy.yaml', 'tools.lock.json']);
   });
 
@@ -158,14 +158,14 @@ describe('tools lock and tools check', { timeout: TIMEOUT_MS, concurrency: TESTS
   });
 
   test('are asked for by a start that cannot find what they make', async () => {
-    const { directory } = scene();
+    const { directory, stdio } = scene();
     writeFileSync(
       join(directory, 'verdict.yaml'),
       'policy: [policy.yaml]\nidentity: {anonymous: allow}\nservers: {up: {url: "http://127.0.0.1:9/mcp", pin: strict}}\n',
     );
     for (const args of [
       ['serve', '--config', 'verdict.yaml'],
-      ['wrap', '--policy', 'policy.yaml', '--pin', 'strict', ...STDIO],
+      ['wrap', '--policy', 'policy.yaml', '--pin', 'strict', ...stdio],
     ]) {
       const { code, stderr } = await runCli(args, { cwd: directory });
       assert.equal(code, 3, args.join(' '));

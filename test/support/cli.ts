@@ -5,7 +5,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { runCommand } from '../../src/cli/commands.ts';
 
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 export const CLI = join(ROOT, 'dist/cli/main.js');
@@ -98,3 +100,30 @@ export async function runCli(
   const { code } = await running.ended;
   return { code, stdout: running.stdout(), stderr: running.stderr() };
 }
+
+/** The same in this process and of the source: where the question is what a verb says, and not that it starts. */
+export async function runHere(args: readonly string[], cwd: string) {
+  const texts = { stdout: '', stderr: '' };
+  const sink = (name: keyof typeof texts): Writable =>
+    new Writable({
+      write(chunk: Buffer, _, written) {
+        texts[name] += chunk.toString();
+        written();
+      },
+    });
+  const before = SIGNALS.map((signal) => new Set(process.listeners(signal)));
+  const code = await runCommand(args, {
+    stdin: process.stdin,
+    stdout: sink('stdout'),
+    stderr: sink('stderr'),
+    env: plainEnvironment(),
+    cwd,
+  });
+  // A verb listens for them until its process ends, which here goes on.
+  for (const [index, signal] of SIGNALS.entries())
+    for (const listener of process.listeners(signal))
+      if (before[index]?.has(listener) !== true) process.off(signal, listener);
+  return { code, ...texts };
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -1,9 +1,10 @@
 /** Set-ups in directories of their own, in front of a server whose tool changes when it is told to. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
-import { runCli } from './cli.ts';
+import { LOCK_FILE } from '../../src/config/pins.ts';
+import { runHere } from './cli.ts';
 
 export const PROGRAM = join(import.meta.dirname, 'changing-server.ts');
 
@@ -23,16 +24,36 @@ export const GOOD = 'Adds two numbers.';
 /** One character. */
 export const CHANGED = 'Adds two numbers!';
 
+export type PinsScene = ReturnType<typeof scene>;
+
 /** A directory with a policy, and a description for the tool of changing-server.ts. */
 export function scene() {
   const directory = mkdtempSync(join(root, 'scene-'));
   writeFileSync(join(directory, 'policy.yaml'), POLICY);
-  const describeAs = (text: string): void => writeFileSync(join(directory, 'description'), text);
+  const file = join(directory, 'description');
+  const describeAs = (text: string): void => writeFileSync(file, text);
   describeAs(GOOD);
-  const tools = (verb: string, ...args: readonly string[]) =>
-    runCli(['tools', verb, ...args], { cwd: directory });
-  return { directory, describeAs, tools, file: join(directory, 'description') };
+  return {
+    directory,
+    describeAs,
+    file,
+    /** The server's part of a command line. */
+    stdio: ['--server', 'up', '--', process.execPath, PROGRAM, file],
+    tools: (verb: string, ...args: readonly string[]) => runHere(['tools', verb, ...args], directory),
+  };
 }
 
-/** The server's part of a command line. */
-export const STDIO = ['--server', 'up', '--', process.execPath, PROGRAM, 'description'];
+let pinned: Promise<string> | undefined;
+
+/** Pins the tool as it is in a new scene. The file is the same whatever the server speaks, so it is made once. */
+export async function pin({ directory }: PinsScene): Promise<void> {
+  pinned ??= lockText();
+  writeFileSync(join(directory, LOCK_FILE), await pinned);
+}
+
+async function lockText(): Promise<string> {
+  const { directory, tools, stdio } = scene();
+  const { code, stderr } = await tools('lock', ...stdio);
+  if (code !== 0) throw new Error(stderr);
+  return readFileSync(join(directory, LOCK_FILE), 'utf8');
+}
