@@ -56,15 +56,16 @@ function isShown(item: Json, { kind, key }: ListKind, view: View, text: string):
   return listed !== 'hide' && view.visible(kind, name);
 }
 
-/** What is for this caller must not be given to another, nor outlast a change of policy for long (MCP 2026-07-28, caching). */
+/** A list must not outlast a change of policy for long, either (MCP 2026-07-28, caching). */
 function cachingEdits(result: Result, members: ReadonlyMap<string, Span>, ttlMsMax: number): Edit[] {
-  const edits: Edit[] = [];
-  const replace = (member: string, text: string): void => {
-    const span = members.get(member);
-    if (span !== undefined) edits.push({ span, text });
-  };
-  if (result.get('cacheScope') !== 'private') replace('cacheScope', '"private"');
-  const ttlMs = result.get('ttlMs');
-  if (!(ttlMs instanceof JsonNumber && ttlMs.value <= ttlMsMax)) replace('ttlMs', String(ttlMsMax));
-  return edits;
+  const edits = scopeEdits(result, members);
+  const [span, ttlMs] = [members.get('ttlMs'), result.get('ttlMs')];
+  if (span === undefined || (ttlMs instanceof JsonNumber && ttlMs.value <= ttlMsMax)) return edits;
+  return [...edits, { span, text: String(ttlMsMax) }];
+}
+
+/** What is for this caller must not be given to another (MCP 2026-07-28, caching): policy may deny it to that one. */
+export function scopeEdits(result: Result, members: ReadonlyMap<string, Span>): Edit[] {
+  const span = members.get('cacheScope');
+  return span === undefined || result.get('cacheScope') === 'private' ? [] : [{ span, text: '"private"' }];
 }

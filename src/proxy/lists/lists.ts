@@ -1,6 +1,6 @@
 /**
  * An answer as one caller may see it: of a list, what policy would deny whatever the arguments are is taken out,
- * caching is narrowed to the caller, and all other bytes stay as they came.
+ * caching of whatever answer is narrowed to the caller, and all other bytes stay as they came.
  *
  * This is for the eyes only. What a list leaves out is denied when it is asked for, and what it shows may be.
  */
@@ -13,8 +13,9 @@ import { announcements, listsOf } from './announce.ts';
 import { editedBytes, readAnswerText, type ReadResult } from './answer-text.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { ListChanges } from './changes.ts';
-import { isListed, listEdits } from './filter.ts';
+import { isListed, listEdits, scopeEdits } from './filter.ts';
 import { LIST_KINDS, listOf, type ListKind } from './kinds.ts';
+import { memberSpans } from './splice.ts';
 import { foldKey, shown } from '../message/strict-json.ts';
 
 type Result = ReadonlyMap<string, Json>;
@@ -52,29 +53,54 @@ export function createLists(options: ListsOptions): Gate['show'] {
     viewer: Viewer,
   ): Uint8Array => {
     const { result } = read;
-    if (result === undefined || lists.length === 0) return bytes;
+    if (result === undefined) return bytes;
     const visible = visibleTo(options.policy(), viewer, { now: options.now() });
     const view = { server: viewer.server, visible, catalogue: options.catalogue, ttlMsMax };
     return editedBytes(bytes, read, listEdits(read, result, lists, view));
   };
-  return (bytes, asked, origin) => {
-    if (asked?.method === 'initialize' && options.listChanges !== undefined) return announced(bytes);
-    const list = asked === undefined ? undefined : listOf(asked.method);
-    if (asked !== undefined && list === undefined && !holdsListName(bytes)) return { ok: true, bytes };
+  const reading = (
+    bytes: Uint8Array,
+    asked: Asked | undefined,
+    { list, scoped }: Look,
+    origin: Origin,
+  ): Shown => {
     const read = readAnswerText(bytes);
     if (!read.ok) {
-      const readable = list !== undefined || (asked === undefined && mayNameList(read.text));
-      return readable ? read : { ok: true, bytes };
+      const matters = scoped || list !== undefined || (asked === undefined && mayNameList(read.text));
+      return matters ? read : { ok: true, bytes };
     }
     const fault = faultOf(read.result, list, itemsMax);
     if (fault !== undefined) return { ok: false, code: 'parse_envelope', details: { detail: fault } };
     // By form too, whatever was asked: of two requests with one id a server answers the first where it was asked the
     // second, and nobody here can tell.
     const lists = LIST_KINDS.filter((kind) => kind === list || isListed(read.result, kind));
+    if (lists.length === 0) return { ok: true, bytes: scoped ? unshared(bytes, read) : bytes };
     const left = filtered(bytes, read, lists, viewerOf(origin, asked));
     if (list === undefined) return { ok: true, bytes: left };
     return { ok: true, bytes: left, lists: read.result === undefined ? [] : [list.name] };
   };
+  return (bytes, asked, origin) => {
+    if (asked?.method === 'initialize' && options.listChanges !== undefined) return announced(bytes);
+    const list = asked === undefined ? undefined : listOf(asked.method);
+    // The revisions before know no caching.
+    const scoped = asked?.modern !== false && holds(bytes, WRITTEN_SCOPE);
+    const matters = asked === undefined || list !== undefined || scoped || holdsListName(bytes);
+    return matters ? reading(bytes, asked, { list, scoped }, origin) : { ok: true, bytes };
+  };
+}
+
+/** What there may be to change in an answer, as far as that shows before it is read. */
+interface Look {
+  /** That it was asked for with. */
+  readonly list: ListKind | undefined;
+  /** Whether it may say who else may have it. */
+  readonly scoped: boolean;
+}
+
+function unshared(bytes: Uint8Array, read: ReadResult): Uint8Array {
+  const { result } = read;
+  if (result === undefined) return bytes;
+  return editedBytes(bytes, read, scopeEdits(result, memberSpans(read, result)));
 }
 
 /** Why a result cannot be shown. @param list what it was asked for; undefined where that is no list, or not known */
@@ -109,9 +135,16 @@ const MEMBERS: ReadonlyMap<string, string> = new Map(
  */
 const WRITTEN_MEMBERS = LIST_KINDS.map(({ member }) => Buffer.from(`"${member}"`));
 
+/** Of what says who else may have an answer, in 2026-07-28. */
+const WRITTEN_SCOPE = [Buffer.from('"cacheScope"')];
+
 function holdsListName(bytes: Uint8Array): boolean {
+  return holds(bytes, WRITTEN_MEMBERS);
+}
+
+function holds(bytes: Uint8Array, members: readonly Buffer[]): boolean {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  return WRITTEN_MEMBERS.some((member) => text.includes(member));
+  return members.some((member) => text.includes(member));
 }
 
 /** One that cannot be read strictly announces nothing more than it does. */
