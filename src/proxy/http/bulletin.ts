@@ -23,6 +23,11 @@ export interface Bulletin {
   learn(server: string, lists: readonly ListName[] | undefined): void;
   /** @returns ends it; to be called before anything is written that is no whole event */
   open(reader: Reader): () => void;
+  /**
+   * Tells the reader on one stream, which is about to end: what it may see has changed with who it is.
+   * @param told sessions that have been told, as `Reader` has them; gets those that now are
+   */
+  tellLast(client: ServerResponse, told: Set<string>): void;
   close(): void;
 }
 
@@ -30,16 +35,16 @@ export interface Bulletin {
 export function createBulletin(changes: ListChanges | undefined): Bulletin {
   const known = new Map<string, Set<ListName>>();
   const readers = new Map<Reader, Telling>();
-  const tell = (): void => {
-    const told = new Set<string>();
-    for (const [{ server, session, subscription }, telling] of readers) {
-      if (session !== undefined && told.has(session)) continue;
-      if (session !== undefined) told.add(session);
-      const lists = subscription === undefined ? known.get(server) : subscription.lists();
-      for (const name of lists ?? []) telling.say(changedMessage(name, subscription?.id));
-    }
+  const tell = ({ server, session, subscription }: Reader, telling: Telling, told: Set<string>): void => {
+    if (session !== undefined && told.has(session)) return;
+    if (session !== undefined) told.add(session);
+    const lists = subscription === undefined ? known.get(server) : subscription.lists();
+    for (const name of lists ?? []) telling.say(changedMessage(name, subscription?.id));
   };
-  const unsubscribe = changes?.(tell);
+  const unsubscribe = changes?.(() => {
+    const told = new Set<string>();
+    for (const [reader, telling] of readers) tell(reader, telling, told);
+  });
   return {
     learn(server, lists = []) {
       if (unsubscribe === undefined || lists.length === 0) return;
@@ -54,12 +59,21 @@ export function createBulletin(changes: ListChanges | undefined): Bulletin {
         telling.stop();
       };
     },
+    tellLast(client, told) {
+      for (const [reader, telling] of readers) {
+        if (reader.client !== client) continue;
+        tell(reader, telling, told);
+        telling.hurry();
+      }
+    },
     close: () => unsubscribe?.(),
   };
 }
 
 interface Telling {
   say(message: string): void;
+  /** Waits no longer for the client to read what it was sent before. */
+  hurry(): void;
   stop(): void;
 }
 
@@ -81,6 +95,10 @@ function createTelling(client: ServerResponse): Telling {
       if (waiting) return;
       if (client.writableNeedDrain) client.once('drain', write);
       else write();
+    },
+    hurry() {
+      client.off('drain', write);
+      write();
     },
     stop() {
       unsaid.clear();
