@@ -167,7 +167,7 @@ class Disk implements SimulatedFiles {
   }
 
   plant(path: string, bytes: Uint8Array): void {
-    this.#parent(path, 'create').link(posix.basename(path), SimulatedFile.of(bytes));
+    this.#parent(path, 'create').link(posix.basename(path), new SimulatedFile(Buffer.from(bytes)));
     this.#parent(path, 'create').sync();
   }
 

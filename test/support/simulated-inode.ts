@@ -29,8 +29,16 @@ function survival(random: Random): (versions: number) => number {
 /** Bytes that grow in place: a copy of the whole for each write would be most of what a test does. */
 class Content {
   /** Zeros behind `length`. */
-  #room: Buffer = Buffer.alloc(0);
-  length = 0;
+  #room: Buffer;
+  /** Somebody else has it too. */
+  #isShared = true;
+  length: number;
+
+  /** @param bytes that nobody changes */
+  constructor(bytes: Buffer = NOTHING) {
+    this.#room = bytes;
+    this.length = bytes.length;
+  }
 
   get bytes(): Buffer {
     return this.#room.subarray(0, this.length);
@@ -38,31 +46,38 @@ class Content {
 
   /** To at least this length. */
   grow(length: number): void {
-    if (length > this.#room.length) this.#room = sized(this.#room, Math.max(length, 2 * this.#room.length));
+    if (length > this.#room.length) this.#take(Math.max(length, 2 * this.#room.length));
     this.length = Math.max(this.length, length);
   }
 
   write(bytes: Uint8Array, position: number): void {
     this.grow(position + bytes.length);
+    if (this.#isShared) this.#take(this.#room.length);
     this.#room.set(bytes, position);
+  }
+
+  #take(length: number): void {
+    this.#room = sized(this.#room, length);
+    this.#isShared = false;
   }
 }
 
+const NOTHING = Buffer.alloc(0);
+
 export class SimulatedFile {
   readonly kind = 'file';
-  readonly #durable = new Content();
-  readonly #now = new Content();
+  readonly #durable: Content;
+  readonly #now: Content;
   /** What each sector held after each write since the last sync. */
   #pending = new Map<number, Buffer[]>();
   /** What was written before a sync that failed: no later sync makes it durable, yet it may be on the disk. */
   #limbo = new Map<number, Buffer[]>();
   #sizes: number[] = [];
 
-  static of(bytes: Uint8Array): SimulatedFile {
-    const file = new SimulatedFile();
-    file.#durable.write(bytes, 0);
-    file.#now.write(bytes, 0);
-    return file;
+  /** @param bytes that are durable, and that nobody changes */
+  constructor(bytes?: Buffer) {
+    this.#durable = new Content(bytes);
+    this.#now = new Content(bytes);
   }
 
   get size(): number {
@@ -117,7 +132,7 @@ export class SimulatedFile {
       const survivor = versions[pick(versions.length) - 1];
       if (survivor !== undefined) survivor.copy(bytes, Math.min(sector * SECTOR_BYTES, bytes.length));
     }
-    return SimulatedFile.of(bytes);
+    return new SimulatedFile(bytes);
   }
 
   #sector(sector: number): Buffer {
