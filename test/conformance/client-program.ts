@@ -1,21 +1,19 @@
-/**
- * What the suite starts as a client, with the URL of its own server at the end; run with `node`, never imported by a
- * test. With `--proxied` the client speaks to a proxy in front of that server, with `--wrapped` over stdio to one.
- */
-import { playScenario } from './fixture-client.ts';
-import { startProxy, wrapCommand } from './proxy.ts';
-import { httpRoute, stdioRoute } from './routes.ts';
+/** What the suite starts as a client: it has the one in the test's own process play, and ends as that has ended. */
+import { request } from 'node:http';
 
-const url = process.argv.at(-1) ?? '';
-const proxy = process.argv.includes('--proxied') ? await startProxy(url, 'allows everything') : undefined;
-const wrap = process.argv.includes('--wrapped') ? wrapCommand(url) : undefined;
-try {
-  await playScenario(wrap === undefined ? httpRoute(proxy?.url ?? url) : stdioRoute(wrap));
-} catch (error) {
-  process.stderr.write(`${String(error)}\n`);
-  process.exitCode = 1;
-} finally {
-  await proxy?.stop();
-  wrap?.remove();
-}
-process.exit();
+const [host = '', route = '', url = ''] = process.argv.slice(2);
+const { MCP_CONFORMANCE_SCENARIO, MCP_CONFORMANCE_PROTOCOL_VERSION, MCP_CONFORMANCE_CONTEXT } = process.env;
+
+const outgoing = request(host, { method: 'POST' }, (incoming) => {
+  incoming.pipe(process.stderr);
+  process.exitCode = incoming.statusCode === 200 ? 0 : 1;
+});
+outgoing.end(
+  JSON.stringify({
+    route,
+    url,
+    scenario: MCP_CONFORMANCE_SCENARIO,
+    protocolVersion: MCP_CONFORMANCE_PROTOCOL_VERSION,
+    context: MCP_CONFORMANCE_CONTEXT,
+  }),
+);

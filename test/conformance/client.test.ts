@@ -4,11 +4,9 @@
  * tokens are not meant for it.
  */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { after, before, describe, test } from 'node:test';
+import { startClientHost, type ClientHost, type ClientRoute } from './client-host.ts';
 import { differences, runSuite, type Edition, type Findings } from './suite.ts';
-
-const PROGRAM = fileURLToPath(new URL('client-program.ts', import.meta.url));
 
 const SCENARIOS: readonly (readonly [edition: Edition, revision: string, names: readonly string[]])[] = [
   ['legacy', '2025-11-25', ['initialize', 'tools_call', 'elicitation-sep1034-client-defaults', 'sse-retry']],
@@ -48,22 +46,28 @@ const judged = (findings: Findings): Findings =>
 /** Measures wall time, so what differs is looked at once more. */
 const TIMED = 'sse-retry';
 
+let host: ClientHost;
+before(async () => {
+  host = await startClientHost();
+});
+after(() => host?.close());
+
 for (const [edition, revision, names] of SCENARIOS) {
   describe(`the conformance suite (${edition}) against a client of ${revision}`, () => {
     for (const name of names) {
       test(`${name}: conforms, and no check changes behind the proxy`, async () => {
-        const run = (options: string) => {
-          const command = `${process.execPath} ${PROGRAM}${options}`;
+        const run = (route: ClientRoute) => {
+          const command = host.command(route);
           const version = edition === 'modern' ? ['--spec-version', revision] : [];
           return runSuite(edition, ['client', '--command', command, '--scenario', name, ...version]);
         };
         const compared = async () => {
           const timed = name === TIMED;
-          const first = run('');
+          const first = run('direct');
           if (timed) await first;
-          const others = timed ? [] : [run(' --wrapped')];
-          const [direct, proxied, ...rest] = await Promise.all([first, run(' --proxied'), ...others]);
-          const wrapped = rest[0] ?? (await run(' --wrapped'));
+          const others = timed ? [] : [run('wrapped')];
+          const [direct, proxied, ...rest] = await Promise.all([first, run('proxied'), ...others]);
+          const wrapped = rest[0] ?? (await run('wrapped'));
           const checks = [...direct.values()].flat();
           assert.ok(checks.some((check) => check.endsWith(' SUCCESS')));
           return [

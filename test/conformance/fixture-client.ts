@@ -11,28 +11,39 @@ export interface Route {
   openDiscovered(answer: (id: unknown) => object): Transport;
 }
 
-type Scenario = (route: Route) => Promise<void>;
+/** What the suite wants to see, in its own words. */
+export interface Play {
+  readonly scenario?: string;
+  readonly protocolVersion?: string;
+  /** JSON, where a scenario has more to say. */
+  readonly context?: string;
+}
+
+type Scenario = (route: Route, play: Play) => Promise<void>;
 
 const SELF = { name: 'conformance-client', version: '1.0.0' } as const;
 const MODERN = '2026-07-28';
-const isModernRun = process.env['MCP_CONFORMANCE_PROTOCOL_VERSION'] === MODERN;
 const AUTO: ClientOptions = { capabilities: {}, versionNegotiation: { mode: 'auto' } };
-const OF_RUN: ClientOptions = isModernRun ? AUTO : { capabilities: {} };
+const optionsOf = ({ protocolVersion }: Play): ClientOptions =>
+  protocolVersion === MODERN ? AUTO : { capabilities: {} };
 
 interface Connection {
-  readonly options?: ClientOptions;
+  readonly options: ClientOptions;
   /** Some of the suite's servers answer neither initialize nor server/discover: the client then answers itself. */
   readonly discoverLocally?: boolean;
   readonly prepare?: (client: Client) => void;
 }
 
 async function connected(route: Route, connection: Connection, use: (client: Client) => Promise<unknown>) {
-  const client = new Client(SELF, connection.options ?? OF_RUN);
+  const client = new Client(SELF, connection.options);
   connection.prepare?.(client);
   const transport = connection.discoverLocally === true ? route.openDiscovered(discovered) : route.open();
-  await client.connect(transport);
-  await use(client);
-  await client.close();
+  try {
+    await client.connect(transport);
+    await use(client);
+  } finally {
+    await client.close();
+  }
 }
 
 const discovered = (id: unknown): object => {
@@ -56,9 +67,9 @@ interface Context {
 }
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  initialize: (route) => connected(route, {}, (client) => client.listTools()),
-  tools_call: (route) =>
-    connected(route, {}, async (client) => {
+  initialize: (route, play) => connected(route, { options: optionsOf(play) }, (client) => client.listTools()),
+  tools_call: (route, play) =>
+    connected(route, { options: optionsOf(play) }, async (client) => {
       await client.listTools();
       await call(client, 'add_numbers', { a: 5, b: 3 });
     }),
@@ -112,10 +123,10 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
       const { prompts } = await client.listPrompts();
       for (const { name } of prompts.slice(0, 1)) await client.getPrompt({ name, arguments: {} });
     }),
-  'http-custom-headers': (route) =>
+  'http-custom-headers': (route, { context = '{}' }) =>
     connected(route, { options: AUTO, discoverLocally: true }, async (client) => {
       await client.listTools();
-      const { toolCalls } = JSON.parse(process.env['MCP_CONFORMANCE_CONTEXT'] ?? '{}') as Context;
+      const { toolCalls } = JSON.parse(context) as Context;
       for (const { name, arguments: args } of toolCalls ?? []) await call(client, name, args);
     }),
   'http-invalid-tool-headers': (route) =>
@@ -125,18 +136,16 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     }),
   'json-schema-ref-no-deref': (route) =>
     connected(route, { options: { capabilities: {} } }, (client) => client.listTools()),
-  'json-schema-2020-12-preservation': (route) =>
-    connected(route, {}, async (client) => {
+  'json-schema-2020-12-preservation': (route, play) =>
+    connected(route, { options: optionsOf(play) }, async (client) => {
       const { tools } = await client.listTools();
       const schema = tools.find(({ name }) => name === 'json_schema_2020_12_tool')?.inputSchema;
       await call(client, 'json_schema_echo', { schema });
     }),
 };
 
-/** Plays the scenario that the suite has named in MCP_CONFORMANCE_SCENARIO. */
-export async function playScenario(route: Route): Promise<void> {
-  const name = process.env['MCP_CONFORMANCE_SCENARIO'] ?? '';
-  const scenario = SCENARIOS[name];
-  if (scenario === undefined) throw new Error(`no such scenario: ${name}`);
-  await scenario(route);
+export async function playScenario(route: Route, play: Play): Promise<void> {
+  const scenario = SCENARIOS[play.scenario ?? ''];
+  if (scenario === undefined) throw new Error(`no such scenario: ${play.scenario}`);
+  await scenario(route, play);
 }

@@ -25,9 +25,9 @@ export interface Command {
 
 export function stdioRoute(command: Command): Route {
   return {
-    open: () => inPlace(new StdioClientTransport(command)),
+    open: () => inPlace(new StdioClientTransport({ ...command, stderr: 'ignore' })),
     openDiscovered: (answer) => {
-      const transport = inPlace(new StdioClientTransport(command));
+      const transport = inPlace(new StdioClientTransport({ ...command, stderr: 'ignore' }));
       const { send } = transport;
       transport.send = async (message, options) => {
         const isDiscovery = 'method' in message && message.method === 'server/discover' && 'id' in message;

@@ -1,4 +1,4 @@
-/** Twenty `wrap` processes share a spool directory, and are killed and started again: each record arrives, once. */
+/** Many `wrap` processes share a spool directory, and are killed and started again: each record arrives, once. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,9 +10,11 @@ import { announcedKeys, assertAccounted, readDelivered, type Delivered } from '.
 import { startOtlpReceiver, type OtlpReceiver } from '../support/otlp-receiver.ts';
 import { seededRandom } from '../support/simulated-files.ts';
 
-const PROCESSES = 20;
-/** kill -9 and a new start, each of one of them; the long lane sets MCP_VERDICT_CRASH_CYCLES. */
-const KILLS = Math.max(15, Math.floor(Number(process.env['MCP_VERDICT_CRASH_CYCLES'] ?? 0) / 4));
+/** The long lane sets MCP_VERDICT_CRASH_CYCLES=2000. */
+const CYCLES = Number(process.env['MCP_VERDICT_CRASH_CYCLES'] ?? 40);
+const PROCESSES = CYCLES < 1000 ? 12 : 20;
+/** kill -9 and a new start, each of one of them. */
+const KILLS = Math.floor(CYCLES / 4);
 /** Killed together, and started together. */
 const AT_ONCE = 5;
 const CALL_PACE_MS = 300;
@@ -124,7 +126,7 @@ test(
     assert.ok(reached.size > PROCESSES);
     assertAdoptions(delivered);
     const key = publicKeyIn(join(root, 'state', 'mcp-verdict', 'keys'));
-    assert.deepEqual(announcedKeys(delivered), [key], 'twenty starts at once make one key');
+    assert.deepEqual(announcedKeys(delivered), [key], 'many starts at once make one key');
     const bodies = receiver.requests
       .filter(({ path }) => path === '/v1/logs')
       .map(({ body }) => body.toString());

@@ -1,6 +1,7 @@
 /**
  * Clients that come and go, behave and misbehave, for half an hour: nothing leaks, and nothing is missing on record.
- * MCP_VERDICT_SOAK_MINUTES sets another time; the fast lane has 5.
+ * MCP_VERDICT_SOAK_MINUTES sets another time; the fast lane has 5, in which clients rest longer, since its other tests
+ * need the machine too: MCP_VERDICT_SOAK_REST.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
@@ -23,6 +24,8 @@ import { SDK_ACTS } from '../support/soak/sdk-acts.ts';
 import { slopeOf } from '../support/soak/slope.ts';
 
 const MINUTES = Number(process.env['MCP_VERDICT_SOAK_MINUTES'] ?? 30);
+/** How many times as long as in the long lane clients rest between two acts. */
+const REST = Number(process.env['MCP_VERDICT_SOAK_REST'] ?? 1);
 const MINUTE_MS = 60_000;
 /** Until then memory grows to what the work takes: code that is compiled when it has run often is a part of it. */
 const WARM_UP_MINUTES = Math.min(MINUTES / 2, 5);
@@ -79,11 +82,11 @@ test(
 
 function crowdsOf({ wire, pipe, wrap }: SoakScene): readonly Crowd[] {
   return [
-    { count: 48, wire, acts: ACTS, restMs: 2500 },
-    { count: 6, wire, acts: SDK_ACTS, restMs: 4000 },
+    { count: 48, wire, acts: ACTS, restMs: 2500 * REST },
+    { count: 6, wire, acts: SDK_ACTS, restMs: 4000 * REST },
     // No more than a caller may have processes.
-    { count: 8, wire: pipe, acts: PIPE_ACTS, restMs: 8000 },
-    { count: 2, wire, acts: [wrapAct(wrap, ['stdin', 'SIGTERM', 'SIGKILL'])], restMs: 16_000 },
+    { count: 8, wire: pipe, acts: PIPE_ACTS, restMs: 8000 * REST },
+    { count: 2, wire, acts: [wrapAct(wrap, ['stdin', 'SIGTERM', 'SIGKILL'])], restMs: 16_000 * REST },
   ];
 }
 
