@@ -64,6 +64,8 @@ export async function startSoak(directory: string, seed: number): Promise<SoakSc
   });
   const args = ['--inspect=127.0.0.1:0', CLI, 'serve', '--config', 'verdict.yaml'];
   const proxy = startCommand(process.execPath, args, { cwd: directory, env });
+  // Else it would keep the test from ending.
+  proxy.waitFor(/serving/).catch(() => upstream.stop('SIGKILL'));
   const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
   const [, pipeUrl = ''] = await proxy.waitFor(/serving pipe at (\S+)/);
   const [, inspector = ''] = await proxy.waitFor(INSPECTOR_URL);
