@@ -117,7 +117,7 @@ describe('a broken policy file is told every fault where it stands', () => {
 
   test('a condition over its length is refused, one at it is not', () => {
     const text = (length: number): string =>
-      policyText(`  - {id: a, effect: deny, tools: ["a/b"], when: "${'true'.padEnd(length)}"}\n`);
+      policyText(`  - {id: a, effect: deny, tools: ["a/b"], when: "'${'x'.repeat(length - 8)}' != ''"}\n`);
     assert.equal(loadPolicy([{ file: 'f', text: text(4096) }]).ok, true);
     const over = loadPolicy([{ file: 'f', text: text(4097) }]);
     assert.deepEqual(over.ok ? [] : over.faults.map(formatFault), [

@@ -12,6 +12,7 @@ import { SEGMENT_BYTES_MIN } from '../../src/spool/segment.ts';
 import { DECISION, OUTCOME } from '../event/sample.ts';
 import { createSimulatedFiles, seededRandom } from '../support/simulated-files.ts';
 import type { SimulatedFiles } from '../support/simulated-files.ts';
+import { runs } from '../support/runs.ts';
 import { imageFiles, makeStream, pathOf, readOut } from '../support/spool-image.ts';
 import type { Image } from '../support/spool-image.ts';
 import { entry, IDENTITY, SPOOL, uidOf } from '../support/spooled.ts';
@@ -19,6 +20,9 @@ import { entry, IDENTITY, SPOOL, uidOf } from '../support/spooled.ts';
 const A = '019aaaaa-0000-7000-8000-00000000000a';
 const B = '019bbbbb-0000-7000-8000-00000000000b';
 const C = '019ccccc-0000-7000-8000-00000000000c';
+
+/** Different remains of the disk after a power cut. */
+const CRASHES = Math.min(runs(3), 100);
 
 function open(files: SimulatedFiles, streamId: string, rest: Partial<CommitterOptions> = {}): Committer {
   const identityOfStream = IDENTITY;
@@ -218,7 +222,7 @@ describe('adoption', () => {
       } catch {
         // The cut came before the stream had begun.
       }
-      for (let seed = 1; seed <= 5; seed += 1) {
+      for (let seed = 1; seed <= CRASHES; seed += 1) {
         const after = files.crash(seededRandom(seed * 1000 + cut));
         const { adopted, gaps, failed } = adopt(after);
         assert.deepEqual([...gaps, ...failed], []);

@@ -34,7 +34,7 @@ export async function holdsTexts(make: (text: string) => unknown): Promise<boole
   return made.length === TEXTS && grown > (TEXTS * LARGE_CHARS) / 2;
 }
 
-const TEXTS = 16;
+const TEXTS = 8;
 
 function collect(): void {
   setFlagsFromString('--expose-gc');
