@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { dirname, join, posix } from 'node:path';
+import { dirname, join, matchesGlob, posix } from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
@@ -67,6 +67,8 @@ function levelOf(file: string): number {
 const files = trackedFiles();
 const sources = files.filter((file) => file.startsWith('src/') && file.endsWith('.ts'));
 const code = files.filter((file) => /^(src|test)\/.*\.(ts|mjs|js)$/.test(file));
+
+const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;
 
 describe('the house', () => {
   test('no file imports a layer above its own, nor a peer on its level', () => {
@@ -137,8 +139,19 @@ describe('the house', () => {
     );
   });
 
+  test('every test is in one lane: with the unit tests, in one of their two processes, or with the process tests', () => {
+    const lanes = ['test:unit:records', 'test:unit:calls', 'test:in-turn'].map((script) =>
+      [...(manifest['scripts']?.[script] ?? '').matchAll(/'([^']+)'/g)].map(([, glob = '']) => glob),
+    );
+    // What takes minutes has a lane, or a script, of its own.
+    const tests = files.filter((file) => file.endsWith('.test.ts') && !file.startsWith('test/long/'));
+    const lost = tests.filter(
+      (file) => lanes.filter((globs) => globs.some((glob) => matchesGlob(file, glob))).length !== 1,
+    );
+    assert.deepEqual(lost, []);
+  });
+
   test('every dependency is pinned exactly', () => {
-    const manifest = JSON.parse(read('package.json')) as Record<string, Record<string, string>>;
     const loose = Object.entries({ ...manifest['dependencies'], ...manifest['devDependencies'] }).filter(
       ([, version]) => !/^(npm:@?[\w./-]+@)?\d+\.\d+\.\d+/.test(version),
     );
