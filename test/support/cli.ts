@@ -102,7 +102,7 @@ export async function runCli(
 }
 
 /** The same in this process and of the source: where the question is what a verb says, and not that it starts. */
-export async function runHere(args: readonly string[], cwd: string) {
+export async function runHere(args: readonly string[], cwd: string, env: CommandOptions['env'] = {}) {
   const texts = { stdout: '', stderr: '' };
   const sink = (name: keyof typeof texts): Writable =>
     new Writable({
@@ -116,7 +116,7 @@ export async function runHere(args: readonly string[], cwd: string) {
     stdin: process.stdin,
     stdout: sink('stdout'),
     stderr: sink('stderr'),
-    env: plainEnvironment(),
+    env: { ...plainEnvironment(), ...env },
     cwd,
   });
   // A verb listens for them until its process ends, which here goes on.

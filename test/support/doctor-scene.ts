@@ -1,11 +1,11 @@
-/** `doctor` run as a user runs it, over set-ups in directories of their own. */
+/** `doctor` in the test's own process (kill-switch.test.ts starts it as a user does), over set-ups in directories of their own. */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
 import type { Finding } from '../../src/service/doctor/finding.ts';
-import { runCli } from './cli.ts';
+import { runHere } from './cli.ts';
 
 export const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-doctor-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -32,8 +32,8 @@ export async function doctor(directory: string, args: readonly string[], env: Va
     ? [args.slice(0, args.indexOf('--')), args.slice(args.indexOf('--'))]
     : [args, []];
   const state = { XDG_STATE_HOME: join(directory, 'state') };
-  const options = { cwd: directory, env: { ...state, ...env } };
-  const { code, stdout, stderr } = await runCli(['doctor', ...own, '--json', ...command], options);
+  const given = ['doctor', ...own, '--json', ...command];
+  const { code, stdout, stderr } = await runHere(given, directory, { ...state, ...env });
   assert.equal(stderr, '');
   const { findings, exit } = JSON.parse(stdout) as { findings: Finding[]; exit: number };
   assert.equal(exit, code);
