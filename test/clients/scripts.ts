@@ -51,7 +51,8 @@ export const everything = (unique: string): Script => [
   call(
     'a call is taken back',
     'trigger-long-running-operation',
-    { duration: 1, steps: 10 },
+    // Told of the first step, a client on a busy machine has the time of the others to take it back.
+    { duration: 3, steps: 30 },
     { cancel: true },
   ),
   read('a resource is read', DOCUMENT),
