@@ -82,6 +82,8 @@ const SHUTDOWN_TIMEOUT_S = 240;
 /** An outcome is recorded after its call was answered, and nobody waits for that. */
 const OUTCOMES_TIMEOUT_MS = 10_000;
 const POLL_INTERVAL_MS = 100;
+/** Between two looks it rests for so many times as long as the last one took. */
+const REST_SHARE = 4;
 
 export async function startFanOut(options: FanOutOptions): Promise<FanOut> {
   const { dir, kinds, topology } = options;
@@ -193,11 +195,12 @@ function evidence(
         let held = 0;
         await eventually(
           async () => {
+            const startMs = performance.now();
             const returned = await destination(name).read();
             held = new Set(returned.map(({ body }) => body)).size;
             if (held >= expected) return true;
-            // To ask for everything is no small thing.
-            await wait(POLL_INTERVAL_MS);
+            // To ask for everything is no small thing, and takes from those who deliver it.
+            await wait(Math.max(POLL_INTERVAL_MS, REST_SHARE * (performance.now() - startMs)));
             return undefined;
           },
           { what: `all records in ${name}`, timeoutMs, state: () => `${held} of ${expected} are there.` },
