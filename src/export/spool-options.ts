@@ -41,7 +41,10 @@ export interface SpoolStatus {
 }
 
 export interface Spool {
-  /** Streams taken over at the start. */
+  /**
+   * Where streams ended that were taken over at the start. Whoever opens the spool puts it on record; before that, they
+   * count as not taken over, and are recovered again at the next start.
+   */
   readonly adopted: readonly string[];
   append(record: Unstamped): void;
   /** Puts a record of our own into the spool. @returns its uid */

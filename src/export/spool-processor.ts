@@ -51,8 +51,11 @@ export class SpoolLogRecordProcessor implements LogRecordProcessor {
     this.spool = spool;
     this.#read = read;
     this.#lifecycle = lifecycle;
-    if (lifecycle)
-      this.#record({ 'verdict.lifecycle.state': 'start', 'verdict.lifecycle.adopted': spool.adopted });
+    const adopted = { 'verdict.lifecycle.adopted': spool.adopted };
+    if (lifecycle) this.#record({ 'verdict.lifecycle.state': 'start', ...adopted });
+    // Who died before must be said in any case: nothing else proves where its stream ended.
+    else if (spool.adopted.length > 0)
+      this.#record({ 'verdict.lifecycle.state': 'streams_adopted', ...adopted });
   }
 
   #record(fields: Fields): void {

@@ -7,10 +7,9 @@ import { toAttributes } from '../event/fields.ts';
 import { halve } from '../event/halves.ts';
 import type { Draft } from '../event/recorder.ts';
 import type { Unstamped } from '../event/stamp.ts';
-import { adoptionText } from '../event/verify.ts';
 import { newUid } from '../event/uid.ts';
 import type { Fields } from '../event/vocabulary.ts';
-import { gapOfDamage, type AdoptedStream, type Adoption } from '../spool/adoption.ts';
+import { gapOfDamage, type Adoption } from '../spool/adoption.ts';
 import { createKeeper, type Keeper, type SpoolSize } from '../spool/keeper.ts';
 import { nodeFiles } from '../spool/node-files.ts';
 import type { DurablePosition } from '../spool/position.ts';
@@ -22,6 +21,7 @@ import { Agenda } from './agenda.ts';
 import { Checkpoints } from './checkpoints.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { checkExporters, createDelivery, type Delivery, type Waiting } from './delivery.ts';
+import { Naming } from './naming.ts';
 import type { Spool, SpoolOptions, SpoolStatus } from './spool-options.ts';
 import { gapDraft, lifecycle, pairing, restored, unknownOutcome, type Gap } from './spool-drafts.ts';
 
@@ -59,8 +59,7 @@ class OpenSpool implements Spool {
   #last: string | undefined;
   /** Of refused and lost ones: what is on record. */
   #told = { refused: 0, lost: 0 };
-  /** Adopted streams of which the records are not known to be durable yet. */
-  readonly #unmarked: AdoptedStream[] = [];
+  readonly #naming = new Naming();
   adopted: readonly string[] = [];
 
   constructor(options: SpoolOptions) {
@@ -128,8 +127,10 @@ class OpenSpool implements Spool {
         this.#adoptMore();
       },
     });
-    this.adopted = this.#takeOver(adoption);
+    const [named = [], ...others] = this.#takeOver(adoption);
+    this.adopted = named;
     this.#delivery.announce({ identity, first: 1, durable: position });
+    for (const adopted of others) this.#recordAdopted(adopted);
     // What was adopted may be as much as there may be.
     await this.#free();
     this.#agenda.every(RETAIN_INTERVAL_MS, () => void this.#retain().then(() => this.#restored()));
@@ -150,8 +151,11 @@ class OpenSpool implements Spool {
     if (!this.#ration.admit(appended)) return;
     this.#write(appended);
     if (this.#ration.isStale()) this.#retainBefore();
+    const adopted = attributes['verdict.lifecycle.adopted'];
+    if (adopted === undefined) return;
+    this.#naming.named(adopted);
     // At once, for until then whoever adopts the stream next records everything of it again.
-    if (attributes['verdict.lifecycle.adopted'] !== undefined) void this.#markAdopted();
+    void this.#markAdopted();
   }
 
   #write({ uid, name, entry }: Appended): void {
@@ -246,14 +250,17 @@ class OpenSpool implements Spool {
 
   /** While we run there is no `start` record that could name them. */
   #adoptLate(): void {
-    let adopted: string[] = [];
+    let records: string[][] = [];
     try {
-      adopted = this.#takeOver(this.#adopt());
+      records = this.#takeOver(this.#adopt());
     } catch (error) {
       // Say for want of handles: they are looked for again.
       this.#options.diagnostics.error(`streams without an owner cannot be looked for: ${String(error)}`);
     }
-    if (adopted.length === 0) return;
+    for (const adopted of records) this.#recordAdopted(adopted);
+  }
+
+  #recordAdopted(adopted: readonly string[]): void {
     const fields: Fields = {
       'verdict.lifecycle.state': 'streams_adopted',
       'verdict.lifecycle.adopted': adopted,
@@ -263,9 +270,9 @@ class OpenSpool implements Spool {
 
   /**
    * Delivers what was taken over, and records what can be known of it.
-   * @returns how far each new stream came, for the record that says so: it is what proves that nothing was cut off
+   * @returns how far each new stream came, for the records that say so: it is what proves that nothing was cut off
    */
-  #takeOver({ adopted, gaps, unknownOutcomes }: Adoption): string[] {
+  #takeOver({ adopted, gaps, unknownOutcomes }: Adoption): string[][] {
     for (const stream of adopted) {
       const durable = recoveredPosition(stream);
       if (durable === undefined) continue;
@@ -280,22 +287,20 @@ class OpenSpool implements Spool {
     }
     for (const gap of gaps) this.record(gapDraft(gap));
     for (const decision of unknownOutcomes) this.record(unknownOutcome(decision));
-    const fresh = adopted.filter(({ marked }) => !marked);
-    this.#unmarked.push(...fresh);
-    // Of one that died before its first record there is nothing to prove.
-    return fresh.filter(({ end }) => end.sequence > 0).map(({ end }) => adoptionText(end));
+    return this.#naming.take(adopted.filter(({ marked }) => !marked));
   }
 
   /** Once what was recorded of adopted streams is durable, they are not recovered again at the next start. */
   async #markAdopted(): Promise<void> {
-    const streams = this.#unmarked.splice(0);
-    if (streams.length === 0 || this.#last === undefined) return;
+    if (this.#last === undefined) return;
+    const streams = this.#naming.markable();
+    if (streams.length === 0) return;
     try {
       await this.#open().written(this.#last);
       for (const stream of streams) this.#keeper.mark(stream);
       this.#adoptMore();
     } catch {
-      this.#unmarked.push(...streams);
+      this.#naming.again(streams);
     }
   }
 
