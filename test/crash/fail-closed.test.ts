@@ -189,7 +189,7 @@ describe('with the spool broken', () => {
             refused.push(answer);
             return undefined;
           },
-          { what: 'a call that is let through again', timeoutMs: 20_000 },
+          { what: 'a call that is let through again', timeoutMs: 60_000 },
         );
         assertPassed(first);
         assert.equal(await readiness(service), 200);

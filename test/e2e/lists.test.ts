@@ -202,9 +202,13 @@ describe('a client of its own SDK hears that other policy is in force, and lists
   /** @returns the tools that it has first, and those that it is told of when the policy has changed */
   async function relisted(t: TestContext, options: ClientOptions): Promise<readonly (readonly string[])[]> {
     const directory = mkdtempSync(join(tmpdir(), 'mcp-verdict-lists-'));
-    t.after(() => rmSync(directory, { recursive: true, force: true }));
     const fixture = startCommand(process.execPath, [FIXTURE]);
-    t.after(() => fixture.stop('SIGKILL'));
+    const ends: (() => Promise<unknown>)[] = [() => fixture.stop('SIGKILL')];
+    t.after(async () => {
+      for (const end of ends.toReversed()) await end();
+      // Last: while the proxy runs it makes files there, and a hook that fails is the last one that runs.
+      rmSync(directory, { recursive: true, force: true });
+    });
     const [, direct = ''] = await fixture.waitFor(/fixture at (\S+)/);
     const put = (denied: string): void => writeFileSync(join(directory, 'policy.yaml'), rules(denied));
     put('test_simple_text');
@@ -214,7 +218,7 @@ describe('a client of its own SDK hears that other policy is in force, and lists
         `identity: {anonymous: allow}\nservers: {up: {url: ${JSON.stringify(direct)}}}\n`,
     );
     const proxy = startCli(['serve', '--config', 'verdict.yaml'], { cwd: directory });
-    t.after(() => proxy.stop());
+    ends.push(() => proxy.stop());
     const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
     const heard = Promise.withResolvers<readonly { readonly name: string }[]>();
     const onChanged = (error: Error | null, tools: readonly { readonly name: string }[] | null): void => {
@@ -233,7 +237,7 @@ describe('a client of its own SDK hears that other policy is in force, and lists
       return response;
     };
     await client.connect(new DualTransport(new URL(url), { fetch: fetchNoting }));
-    t.after(() => client.close());
+    ends.push(() => client.close());
     const { tools } = await client.listTools();
     if (options.versionNegotiation === undefined) await within('the stream', listening.promise);
     put('some_other_tool');
