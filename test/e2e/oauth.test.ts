@@ -3,6 +3,7 @@
  * themselves, and an OTLP receiver has what was decided.
  */
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -112,15 +113,20 @@ identity:
     readonly server?: string;
     readonly query?: string;
     readonly port?: number;
+    /** Of the trace that the call belongs to. */
+    readonly traceId?: string;
   }
 
+  const newTraceId = (): string => randomBytes(16).toString('hex');
+
   const call = (authorization: string | undefined, target: Target = {}) => {
-    const { server = 'files', query = '', port = scene.port } = target;
+    const { server = 'files', query = '', port = scene.port, traceId = newTraceId() } = target;
     return fetch(`http://127.0.0.1:${port}/${server}/mcp${query}`, {
       method: 'POST',
       headers: {
         'content-type': 'application/json',
         accept: 'application/json, text/event-stream',
+        traceparent: `00-${traceId}-00f067aa0ba902b7-01`,
         ...(authorization === undefined ? {} : { authorization }),
       },
       body: callTool(1, 'read'),
@@ -129,10 +135,11 @@ identity:
 
   const decisions = () => receiver.logs().filter(({ eventName }) => eventName === 'verdict.decision');
 
-  /** The last decision, once there are so many of them. */
-  const decided = async (count: number): Promise<LogItem | undefined> => {
-    await eventually(`${count} decisions`, () => decisions().length >= count);
-    return decisions().at(-1);
+  /** The decision on the call of a trace: a refused one is answered before its record has arrived, after others'. */
+  const decisionOf = async (traceId: string): Promise<LogItem | undefined> => {
+    const find = () => decisions().find((decision) => decision.traceId === traceId);
+    await eventually('the decision on the call', () => find() !== undefined);
+    return find();
   };
 
   test('an SDK client finds the provider by the challenge, gets a token for this server, and is known', async () => {
@@ -233,12 +240,12 @@ identity:
   ];
   for (const [what, credentials, status, challenge, message] of refused) {
     test(`${what} is refused, recorded, and nothing reaches the server`, async () => {
-      const before = decisions().length;
+      const traceId = newTraceId();
       const { authorization, ...target } = await credentials();
-      const answer = await call(authorization, target);
+      const answer = await call(authorization, { ...target, traceId });
       assert.equal(answer.status, status);
       assert.match(answer.headers.get('www-authenticate') ?? '', challenge);
-      const record = await decided(before + 1);
+      const record = await decisionOf(traceId);
       assert.equal(
         record?.attributes['verdict.decision.reason'],
         authorization === undefined && target.query === undefined ? 'identity_missing' : 'identity_invalid',
@@ -257,10 +264,10 @@ identity:
     const fresh = await op.token(`http://127.0.0.1:${port}/files/mcp`, 'mcp');
     const rotated = await start('rotated', port);
     try {
-      const before = decisions().length;
+      const traceId = newTraceId();
       assert.notEqual((await call(`Bearer ${fresh}`, { port })).status, 401);
-      assert.equal((await call(`Bearer ${old}`, { port })).status, 401);
-      const record = await decided(before + 2);
+      assert.equal((await call(`Bearer ${old}`, { port, traceId })).status, 401);
+      const record = await decisionOf(traceId);
       assert.match(String(record?.attributes['verdict.decision.message']), /no such key/);
     } finally {
       await rotated.stop();
@@ -272,11 +279,11 @@ identity:
     try {
       const good = await op.token(`http://127.0.0.1:${late.port}/files/mcp`, 'mcp');
       await op.close();
-      const before = decisions().length;
-      const answer = await call(`Bearer ${good}`, { port: late.port });
+      const traceId = newTraceId();
+      const answer = await call(`Bearer ${good}`, { port: late.port, traceId });
       assert.deepEqual([answer.status, answer.headers.get('retry-after')], [503, '5']);
       assert.equal(answer.headers.get('www-authenticate'), null);
-      const record = await decided(before + 1);
+      const record = await decisionOf(traceId);
       assert.equal(record?.attributes['verdict.decision.reason'], 'identity_invalid');
       assert.match(
         String(record?.attributes['verdict.decision.message']),
