@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -169,4 +169,32 @@ test('a collector that cannot start says why in the error', { skip }, async (t) 
     startCollector({ dir: directory(t), configs: ['base.yaml'] }),
     /before it was ready[^]*pipeline/,
   );
+});
+
+/** Starts a shell script in the place of the collector. */
+async function startScript(t: TestContext, then: string): Promise<Collector> {
+  const dir = directory(t);
+  const script = join(dir, 'otelcol');
+  writeFileSync(script, `#!/bin/sh\n${then}\n`, { mode: 0o755 });
+  const { OTELCOL } = process.env;
+  process.env['OTELCOL'] = script;
+  try {
+    return await startCollector({ dir });
+  } finally {
+    if (OTELCOL === undefined) delete process.env['OTELCOL'];
+    else process.env['OTELCOL'] = OTELCOL;
+  }
+}
+
+test('one that is stopped before it listens to signals has just stopped', async (t) => {
+  const early = await startScript(t, 'echo Everything is ready >&2; exec sleep 60');
+  await early.stop();
+});
+
+test('one that fails when it is stopped fails the test', async (t) => {
+  const failing = await startScript(
+    t,
+    "trap 'exit 3' TERM; echo Everything is ready >&2; while :; do sleep 0.01; done",
+  );
+  await assert.rejects(failing.stop(), /The collector ended with 3/);
 });
