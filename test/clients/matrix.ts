@@ -55,7 +55,9 @@ async function playInTime(run: Run, endpoint: Endpoint, script: Script, doors: D
   try {
     return await within(agent, player.play(endpoint, script), PLAY_TIMEOUT_MS);
   } catch (error) {
-    throw new Error(`${agent}\n${doors.said()}`, { cause: error });
+    // The same agent goes directly too.
+    const where = endpoint.kind === 'http' ? endpoint.url : [endpoint.command, ...endpoint.args].join(' ');
+    throw new Error(`${agent} at ${where}\n${doors.said()}`, { cause: error });
   }
 }
 

@@ -31,6 +31,8 @@ export function tap(transport: Tapped): readonly Arrived[] {
 export interface Ears {
   hear(said: Said): Promise<void>;
   answer(asked: Said): Record<string, unknown>;
+  /** What went wrong beside all requests, such as a stream that broke off. */
+  trouble(error: Error): void;
 }
 
 export interface RequestOptions {
@@ -52,7 +54,9 @@ export interface Session {
 export async function playWith(open: (ears: Ears) => Promise<Session>, script: Script): Promise<Observation> {
   const heard: Said[] = [];
   const asked: Said[] = [];
+  const troubles: string[] = [];
   const session = await open({
+    trouble: ({ message }) => void troubles.push(message),
     async hear({ method, params }) {
       heard.push({ method, params });
     },
@@ -69,7 +73,7 @@ export async function playWith(open: (ears: Ears) => Promise<Session>, script: S
       steps[step.title] = await take(session, step);
       const missing = await notHeard(heard, step);
       if (missing.length > 0) {
-        const seen = JSON.stringify({ ...steps[step.title], heard });
+        const seen = JSON.stringify({ ...steps[step.title], heard, troubles });
         throw new Error(`${step.title}: never heard ${missing.join(', ')}, but ${seen}`);
       }
     }

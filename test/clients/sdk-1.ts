@@ -54,6 +54,9 @@ async function open(endpoint: Endpoint, ears: Ears): Promise<Session> {
   for (const schema of [CreateMessageRequestSchema, ElicitRequestSchema, ListRootsRequestSchema])
     client.setRequestHandler(schema, ({ method, params }) => ears.answer({ method, params }) as ClientResult);
   client.fallbackNotificationHandler = (said) => ears.hear(said);
+  // A client is no EventTarget.
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener
+  client.onerror = (error) => ears.trouble(error);
   const transport = transportTo(endpoint);
   await client.connect(transport as Transport);
   return {

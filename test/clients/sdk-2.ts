@@ -85,6 +85,9 @@ async function open(endpoint: Endpoint, ears: Ears, versionNegotiation: Negotiat
   for (const method of ['sampling/createMessage', 'elicitation/create', 'roots/list'] as const)
     client.setRequestHandler(method, ({ params }) => ears.answer({ method, params }) as never);
   client.fallbackNotificationHandler = (said) => ears.hear(said);
+  // A client is no EventTarget.
+  // oxlint-disable-next-line unicorn/prefer-add-event-listener
+  client.onerror = (error) => ears.trouble(error);
   const transport = transportTo(endpoint);
   await client.connect(transport);
   const subscriptions: McpSubscription[] = [];
