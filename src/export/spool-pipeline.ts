@@ -29,7 +29,7 @@ export async function openSpoolPipeline(options: SpoolPipelineOptions): Promise<
     ...options,
     version: service.version,
     clock,
-    lifecycle: false,
+    lifecycle: 'elsewhere',
   });
   const { version } = service;
   const emitter = createRecordEmitter({ resource, version, processor, clock, eventAs: 'body' });

@@ -34,8 +34,11 @@ export interface SpoolProcessorOptions {
   readonly clock?: EventClock | undefined;
   readonly diagnostics?: Diagnostics | undefined;
   readonly onCommit?: SpoolOptions['onCommit'];
-  /** Whether to record start and stop, without which a stream has no end that can be proven; default: true. */
-  readonly lifecycle?: boolean | undefined;
+  /**
+   * Whether to record start and stop, without which a stream has no end that can be proven; default: true. `elsewhere`:
+   * whoever opens it records both, and the start with `spool.adopted`.
+   */
+  readonly lifecycle?: boolean | 'elsewhere' | undefined;
 }
 
 /** How long `shutdown` delivers, where nobody says otherwise; what is left stays in the spool. */
@@ -44,17 +47,21 @@ export const SHUTDOWN_MS = 10_000;
 export class SpoolLogRecordProcessor implements LogRecordProcessor {
   readonly spool: Spool;
   readonly #read: ReturnType<typeof createRecordReader>;
-  readonly #lifecycle: boolean;
+  readonly #lifecycle: boolean | 'elsewhere';
   #stopped: Promise<Waiting> | undefined;
 
-  private constructor(spool: Spool, read: ReturnType<typeof createRecordReader>, lifecycle: boolean) {
+  private constructor(
+    spool: Spool,
+    read: ReturnType<typeof createRecordReader>,
+    lifecycle: boolean | 'elsewhere',
+  ) {
     this.spool = spool;
     this.#read = read;
     this.#lifecycle = lifecycle;
     const adopted = { 'verdict.lifecycle.adopted': spool.adopted };
-    if (lifecycle) this.#record({ 'verdict.lifecycle.state': 'start', ...adopted });
+    if (lifecycle === true) this.#record({ 'verdict.lifecycle.state': 'start', ...adopted });
     // Who died before must be said in any case: nothing else proves where its stream ended.
-    else if (spool.adopted.length > 0)
+    else if (lifecycle === false && spool.adopted.length > 0)
       this.#record({ 'verdict.lifecycle.state': 'streams_adopted', ...adopted });
   }
 
@@ -117,7 +124,7 @@ export class SpoolLogRecordProcessor implements LogRecordProcessor {
   /** As `shutdown`, within a time of one's own; tells what waits for the next start. */
   stop(deadlineMs: number): Promise<Waiting> {
     if (this.#stopped === undefined) {
-      if (this.#lifecycle) this.#record({ 'verdict.lifecycle.state': 'stop' });
+      if (this.#lifecycle === true) this.#record({ 'verdict.lifecycle.state': 'stop' });
       this.#stopped = this.spool.stop(deadlineMs);
     }
     return this.#stopped;
