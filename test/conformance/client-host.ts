@@ -7,7 +7,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { playScenario, type Play } from './fixture-client.ts';
-import { startProxy, wrapCommand } from './proxy.ts';
+import { startGrowingProxy, wrapCommand, type GrowingProxy } from './proxy.ts';
 import { httpRoute, stdioRoute } from './routes.ts';
 
 const PROGRAM = fileURLToPath(new URL('client-program.ts', import.meta.url));
@@ -21,15 +21,19 @@ interface Order extends Play {
 }
 
 export interface ClientHost {
-  /** What the suite is to start; it puts the URL of its server behind it. */
-  readonly command: (route: ClientRoute) => string;
-  readonly close: () => void;
+  /**
+   * What the suite is to start for these scenarios, and nothing for others; it puts the URL of its server behind it,
+   * and a shell reads the whole.
+   */
+  readonly command: (route: ClientRoute, scenarios: readonly string[]) => string;
+  readonly close: () => Promise<void>;
 }
 
 export async function startClientHost(): Promise<ClientHost> {
+  const proxy = await startGrowingProxy('allows everything');
   const server = createServer((incoming, response) => {
     void text(incoming)
-      .then((order) => play(JSON.parse(order) as Order))
+      .then((order) => play(JSON.parse(order) as Order, proxy))
       .then(
         () => response.end(),
         (error: unknown) => response.writeHead(500).end(`${String(error)}\n`),
@@ -39,26 +43,20 @@ export async function startClientHost(): Promise<ClientHost> {
   // A server that listens on TCP has an AddressInfo.
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
   return {
-    command: (route) => `${process.execPath} ${PROGRAM} ${url} ${route}`,
-    close() {
+    command: (route, scenarios) =>
+      `case $MCP_CONFORMANCE_SCENARIO in ${scenarios.join('|')}) ;; *) exit ;; esac; ` +
+      `exec ${process.execPath} ${PROGRAM} ${url} ${route}`,
+    async close() {
       server.close();
       server.closeAllConnections();
+      await proxy.stop();
     },
   };
 }
 
-async function play({ route, url, ...what }: Order): Promise<void> {
-  if (route === 'direct') {
-    await playScenario(httpRoute(url), what);
-    return;
-  }
-  if (route === 'proxied') {
-    const proxy = await startProxy(url, 'allows everything');
-    try {
-      await playScenario(httpRoute(proxy.url), what);
-    } finally {
-      await proxy.stop();
-    }
+async function play({ route, url, ...what }: Order, proxy: GrowingProxy): Promise<void> {
+  if (route !== 'wrapped') {
+    await playScenario(httpRoute(route === 'direct' ? url : await proxy.add(url)), what);
     return;
   }
   const wrap = wrapCommand(url);
