@@ -1,6 +1,6 @@
 /**
- * All destinations behind one collector, as it is shipped: 5,000 decisions, and each destination returns each of them
- * once, with its fields, so that the chain is proven from there. One that is dead all the time delays no other.
+ * All destinations behind one collector, as it is shipped: thousands of decisions, and each destination returns each of
+ * them once, with its fields, so that the chain is proven from there. One that is dead all the time delays no other.
  */
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -10,10 +10,11 @@ import { after, describe, test } from 'node:test';
 import { startFanOut } from '../support/fan-out-scene.ts';
 import { assertDelaysNoOther, assertWhole } from '../support/fan-out/faults.ts';
 import { DESTINATIONS, skipWithoutDestinations } from '../support/fan-out/kinds.ts';
+import { runs } from '../support/runs.ts';
 
 /** A test that hangs fails, and its processes are ended. */
 const TIMEOUT_MS = 400_000;
-const CALLS = 5000;
+const CALLS = runs(2000);
 
 const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-fan-out-'));
 after(() => rmSync(root, { recursive: true, force: true }));

@@ -118,7 +118,8 @@ export async function startFanOut(options: FanOutOptions): Promise<FanOut> {
     const proxy = startCli(['serve', '--config', 'verdict.yaml'], { env, cwd: dir });
     closing.push(() => proxy.stop('SIGKILL'));
     const [, url = ''] = await proxy.waitFor(/serving up at (\S+)/);
-    const scene = { ...options, destinations, door: { url, key }, spool: join(dir, 'spool'), made: [], env };
+    const door = { url, key };
+    const scene: Scene = { ...options, destinations, door, spool: join(dir, 'spool'), made: [], env };
     return {
       ...traffic(scene),
       ...evidence(scene),
@@ -132,6 +133,7 @@ export async function startFanOut(options: FanOutOptions): Promise<FanOut> {
       async stopProxy() {
         const { code } = await proxy.stop();
         if (code !== 0) throw new Error(`the proxy ended with ${code}:\n${proxy.stderr()}`);
+        scene.final = true;
         return proxy.stderr();
       },
       spool: scene.spool,
@@ -150,6 +152,8 @@ interface Scene extends FanOutOptions {
   /** All calls so far that were answered. */
   readonly made: MadeCall[];
   readonly env: Readonly<Record<string, string>>;
+  /** Set when the proxy has ended: the spool stays as it is. */
+  final?: boolean;
 }
 
 function traffic({ door, made }: Scene): Pick<FanOut, 'calls' | 'say' | 'hostile'> {
@@ -163,7 +167,7 @@ function traffic({ door, made }: Scene): Pick<FanOut, 'calls' | 'say' | 'hostile
 function evidence(
   scene: Scene,
 ): Pick<FanOut, 'destination' | 'recorded' | 'arrived' | 'compare' | 'verify' | 'heal'> {
-  const recorded = async (): Promise<readonly Recorded[]> => {
+  const readRecorded = async (): Promise<readonly Recorded[]> => {
     for (const endMs = Date.now() + OUTCOMES_TIMEOUT_MS; ;) {
       const bodies = readSpool(scene.spool);
       try {
@@ -175,6 +179,10 @@ function evidence(
       }
     }
   };
+  let last: Promise<readonly Recorded[]> | undefined;
+  /** What can change no more is read and checked once. */
+  const recorded = (): Promise<readonly Recorded[]> =>
+    scene.final === true ? (last ??= readRecorded()) : readRecorded();
   const destination = (name: string): Destination => {
     const found = scene.destinations.get(name);
     if (found === undefined) throw new Error(`there is no ${name} in this scene`);
