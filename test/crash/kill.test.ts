@@ -14,7 +14,7 @@ import { killAgainAndAgain, TWICE_FROM_CYCLES } from '../support/kill-cycles.ts'
 import { seededRandom } from '../support/simulated-files.ts';
 
 /** The long lane sets MCP_VERDICT_CRASH_CYCLES=2000. */
-const CYCLES = Number(process.env['MCP_VERDICT_CRASH_CYCLES'] ?? 32);
+const CYCLES = Number(process.env['MCP_VERDICT_CRASH_CYCLES'] ?? 16);
 const CYCLE_TIMEOUT_MS = 20_000;
 /** Each cycle leaves a stream, and they are adopted some at a time. */
 const STREAM_TIMEOUT_MS = 300;

@@ -12,7 +12,7 @@ import { seededRandom } from '../support/simulated-files.ts';
 
 /** The long lane sets MCP_VERDICT_CRASH_CYCLES=2000. */
 const CYCLES = Number(process.env['MCP_VERDICT_CRASH_CYCLES'] ?? 40);
-const PROCESSES = CYCLES < 1000 ? 12 : 20;
+const PROCESSES = CYCLES < 1000 ? 8 : 20;
 /** kill -9 and a new start, each of one of them. */
 const KILLS = Math.floor(CYCLES / 4);
 /** Killed together, and started together. */
