@@ -62,7 +62,7 @@ async function playInTime(run: Run, endpoint: Endpoint, script: Script, doors: D
 }
 
 /** The long lane sets MCP_VERDICT_CLIENTS=all: every client goes every way. */
-const ALL_WAYS = process.env['MCP_VERDICT_CLIENTS'] === 'all';
+export const ALL_WAYS = process.env['MCP_VERDICT_CLIENTS'] === 'all';
 
 function routesOf(player: Player): readonly Route[] {
   const { legacy, speaks, goes, fast } = player;
