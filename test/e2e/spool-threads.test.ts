@@ -19,16 +19,21 @@ import { fillStream } from '../bench/fill.ts';
 import { IDENTITY, linesAt } from '../support/spooled.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'mcp-verdict-spool-'));
-after(() => rmSync(root, { recursive: true, force: true }));
+/** Stopped at the end, whatever became of their tests: the threads of one that has failed would keep the run from ending. */
+const opened: Spool[] = [];
+after(async () => {
+  await Promise.allSettled(opened.map((spool) => spool.stop(0)));
+  rmSync(root, { recursive: true, force: true });
+});
 const signing = loadSigningKey({ directory: join(root, 'keys'), env: {} });
 const service = { name: 'mcp-verdict', instanceId: 'i', version: '1' };
 
-function open(
+async function open(
   directory: string,
   diagnostics = hear().diagnostics,
   rest: Partial<SpoolOptions> = {},
 ): Promise<Spool> {
-  return openSpool({
+  const spool = await openSpool({
     directory,
     durability: 'sync',
     keepMs: 3_600_000,
@@ -41,6 +46,8 @@ function open(
     diagnostics,
     ...rest,
   });
+  opened.push(spool);
+  return spool;
 }
 
 function start(spool: Spool): string {
